@@ -1,0 +1,175 @@
+// Package fold makes the folded view of a text, in which words that readers
+// take for the same are the same bytes.
+//
+// The folded view is NFKC_Casefold (UAX #44; compatibility composition, full
+// case folding, default ignorables removed) with these steps beyond it:
+//
+//   - bidi controls and the C0 and C1 controls but for white space are removed;
+//   - combining marks of the Latin, Greek, Cyrillic, Arabic, Hebrew and Syriac
+//     scripts and those common to many are removed after decomposition, before
+//     case folding: e-acute is e, Cyrillic io is ie, alef with hamza is alef.
+//     The marks of all other scripts stay (vowel signs, viramas, tones), and so
+//     do the voicing marks of kana;
+//   - Arabic tatweel is removed, alef wasla is alef, alef maksura and Farsi yeh
+//     are yeh, keheh and swash kaf are kaf;
+//   - typographic apostrophes and the acute accent as a character are U+0027.
+//
+// Folding a folded text changes nothing. All input must be valid UTF-8; other
+// bytes give an unspecified result, but no fault.
+package fold
+
+import (
+	"encoding/binary"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/sluicehq/sluice/internal/text/fold/entry"
+)
+
+// slack is the least room that Append keeps beyond twice the input that is
+// left: its wide stores end at most that far behind the output.
+const slack = 32
+
+const (
+	every = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// Room returns the spare capacity with which Append folds size bytes without
+// allocating, long forms aside.
+func Room(size int) int { return 2*size + slack }
+
+// Append appends the folded view of src to dst and returns the extended slice.
+// It uses and changes dst's spare capacity, and allocates only where that is
+// less than [Room] of src's length or src holds characters of long forms.
+func Append(dst, src []byte) []byte {
+	base := len(dst)
+	dst = slices.Grow(dst, Room(len(src)))
+	out, n, i := dst[:cap(dst)], base, 0
+	for i+8 <= len(src) {
+		x := binary.LittleEndian.Uint64(src[i:])
+		// Fast path: 8 characters of ASCII.
+		if (x|controls(x))&highs == 0 {
+			binary.LittleEndian.PutUint64(out[n:], lower(x))
+			n, i = n+8, i+8
+			continue
+		}
+		// Fast path: 4 characters of one or two bytes.
+		if x&(x<<1)&(x<<2)&highs == 0 {
+			if end, adv := narrow(out, n, x); adv != 0 {
+				n, i = end, i+adv
+				continue
+			}
+		} else if x&0xf0 == 0xe0 {
+			// Fast path: a character of three bytes.
+			e := entries[int(index[x&0xf<<6|x>>8&0x3f])<<6|int(x>>16&0x3f)]
+			if e == 0 {
+				binary.LittleEndian.PutUint32(out[n:], uint32(x))
+				n, i = n+3, i+3
+				continue
+			}
+			if e < entry.IsLong {
+				binary.LittleEndian.PutUint32(out[n:], e)
+				n, i = n+entry.Length(e), i+3
+				continue
+			}
+		}
+		dst, i = one(out[:n], base, src, i)
+		out, n = dst[:cap(dst)], len(dst)
+	}
+	return tail(out[:n], base, src, i)
+}
+
+// narrow folds the 4 characters that x begins with, all of one or two bytes,
+// into out[n:]. It returns the end of the output and the bytes of x that were
+// taken, 0 where one of the characters has a long form.
+func narrow(out []byte, n int, x uint64) (end, taken int) {
+	out = out[n : n+16]
+	var seen uint32
+	for range 4 {
+		wide := x >> 7 & 1                           // 1 for two bytes
+		at := x&0x7f | wide<<7                       // the first byte
+		at += -wide & ((x&0x1f<<6 | x>>8&0x3f) - at) // or the rune of two
+		e := low[at&0x7ff]
+		binary.LittleEndian.PutUint32(out[end:], e)
+		end += entry.Length(e)
+		taken += int(1 + wide)
+		x >>= 8 << wide
+		seen |= e
+	}
+	if seen >= entry.IsLong {
+		return n, 0
+	}
+	return n + end, taken
+}
+
+// tail folds src[i:], which is less than 8 bytes long.
+func tail(dst []byte, base int, src []byte, i int) []byte {
+	if left := len(src) - i; left > 0 && len(src) >= 8 {
+		// Fast path: the last 8 bytes are ASCII, so they have 8 bytes of
+		// output, of which the first are there already.
+		x := binary.LittleEndian.Uint64(src[len(src)-8:])
+		if n := len(dst) + left; (x|controls(x))&highs == 0 {
+			binary.LittleEndian.PutUint64(dst[n-8:n], lower(x))
+			return dst[:n]
+		}
+	}
+	for i < len(src) {
+		dst, i = one(dst, base, src, i)
+	}
+	return dst
+}
+
+// lower returns the lower case of 8 bytes of ASCII.
+func lower(x uint64) uint64 {
+	above := x + (0x80-'A')*every
+	beyond := x + (0x80-'Z'-1)*every
+	return x | (above&^beyond&highs)>>2
+}
+
+// controls returns, of 8 bytes of ASCII, a word whose high bits are not all
+// zero when one of them is below U+0020 or is U+007F.
+func controls(x uint64) uint64 { return (x - 0x20*every) | (x + every) }
+
+// one folds the character at src[i] and returns where the next one is.
+func one(dst []byte, base int, src []byte, i int) ([]byte, int) {
+	if b := src[i]; b < utf8.RuneSelf {
+		e := low[b]
+		if entry.Length(e) != 0 {
+			dst = append(dst, byte(e))
+		}
+		return dst, i + 1
+	}
+	r, size := utf8.DecodeRune(src[i:])
+	next := i + size
+	e, identity := lookup(r)
+	switch {
+	case identity:
+		dst = utf8.AppendRune(dst, r)
+	case e < entry.IsLong:
+		n := entry.Length(e)
+		dst = append(dst, byte(e), byte(e>>8), byte(e>>16))
+		dst = dst[:len(dst)-3+n]
+	case e&entry.IsComposing == 0:
+		dst = append(dst, long[e&entry.LongMask]...)
+	default:
+		for _, c := range long[e&entry.LongMask] {
+			dst = appendComposed(dst, base, c)
+		}
+	}
+	return slices.Grow(dst, Room(len(src)-next)), next
+}
+
+// lookup returns the entry of r, or that r is its own folded form.
+func lookup(r rune) (e uint32, identity bool) {
+	switch {
+	case r < 0x800:
+		return low[r], false
+	case r < entry.Limit:
+		e = entries[int(index[r>>6])<<6|int(r&63)]
+		return e, e == 0
+	case r >= 0xE0000 && r <= 0xE0FFF:
+		return entry.Removed(false), false
+	}
+	return 0, true
+}

@@ -1,0 +1,140 @@
+package fold
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/cockroachdb/datadriven"
+)
+
+// unescape lets the cases write invisible characters as \u escapes.
+func unescape(t *testing.T, s string) []byte {
+	t.Helper()
+	out, err := strconv.Unquote(`"` + strings.NewReplacer(`"`, `\"`).Replace(s) + `"`)
+	if err != nil {
+		t.Fatalf("%q: %v", s, err)
+	}
+	return []byte(out)
+}
+
+func TestFold(t *testing.T) {
+	datadriven.RunTest(t, "testdata/fold.txt", func(t *testing.T, d *datadriven.TestData) string {
+		in := unescape(t, d.Input)
+		got := Append(nil, in)
+		switch d.Cmd {
+		case "fold":
+			return fmt.Sprintf("%q\n", got)
+		case "offsets":
+			var o Offsets
+			o.Build(in)
+			var b strings.Builder
+			for i := 0; i < len(got); {
+				_, size := utf8.DecodeRune(got[i:])
+				start, end := o.Span(uint32(i), uint32(i+size))
+				fmt.Fprintf(&b, "%q <- %q at %d\n", got[i:i+size], in[start:end], start)
+				i += size
+			}
+			return b.String()
+		}
+		d.Fatalf(t, "unknown command %q", d.Cmd)
+		return ""
+	})
+}
+
+// slow folds one character at a time.
+func slow(src []byte) []byte {
+	var dst []byte
+	for i := 0; i < len(src); {
+		dst, i = one(dst, 0, src, i)
+	}
+	return dst
+}
+
+// TestEveryRune folds each code point alone and among others, by the fast
+// paths and the slow one.
+func TestEveryRune(t *testing.T) {
+	for r := rune(0); r <= utf8.MaxRune; r++ {
+		if !utf8.ValidRune(r) {
+			continue
+		}
+		for _, in := range []string{
+			string(r), "Abcdefgh" + string(r) + "Ijklmnopq", "Ж" + string(r) + "ЖЖЖЖ", string(r) + "漢字漢字",
+		} {
+			got, want := Append(nil, []byte(in)), slow([]byte(in))
+			if !bytes.Equal(got, want) {
+				t.Fatalf("Append(%+q) = %+q, one at a time %+q", in, got, want)
+			}
+			if !utf8.Valid(got) {
+				t.Fatalf("Append(%+q) = %+q is not UTF-8", in, got)
+			}
+			if again := Append(nil, got); !bytes.Equal(again, got) {
+				t.Fatalf("Append(%+q) = %+q, folded again %+q", in, got, again)
+			}
+		}
+	}
+}
+
+// TestAppendKeepsPrefix checks that what dst holds neither changes nor is
+// composed with.
+func TestAppendKeepsPrefix(t *testing.T) {
+	for _, spare := range []int{0, 1, 7, 100} {
+		dst := append(make([]byte, 0, 3+spare), "か"...)
+		if got := Append(dst, []byte("\u3099A")); string(got) != "か\u3099a" {
+			t.Errorf("spare %d: %q", spare, got)
+		}
+	}
+}
+
+func FuzzFold(f *testing.F) {
+	for _, s := range []string{
+		"", "Hello, World", "Привет, МИР! é", "\u1112\u1161\u11ab", "か\u3099ﾊﾟ", "\u0938\u094d\u093c\u0e38\u0e48\u0e38",
+		"ﷺ½™", "\U000e0041\U0001f469\u200d\U0001f4bb", "\xff\xc3A\xe0\x80", "abcdefg\nABCDEFGH\x00", "\u0344\u03b1\u0345",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		got := Append(nil, in)
+		if !utf8.Valid(in) {
+			return // no fault is all that is promised
+		}
+		if !utf8.Valid(got) {
+			t.Fatalf("Append(%+q) = %+q is not UTF-8", in, got)
+		}
+		if want := slow(in); !bytes.Equal(got, want) {
+			t.Fatalf("Append(%+q) = %+q, one at a time %+q", in, got, want)
+		}
+		if again := Append(nil, got); !bytes.Equal(again, got) {
+			t.Fatalf("Append(%+q) = %+q, folded again %+q", in, got, again)
+		}
+		checkOffsets(t, in, got)
+	})
+}
+
+// checkOffsets checks that the map covers every byte, in order, by whole
+// characters, and that a character alone folds to what is mapped to it.
+func checkOffsets(t *testing.T, in, folded []byte) {
+	t.Helper()
+	var o Offsets
+	o.Build(in)
+	if !bytes.Equal(o.Folded(), folded) {
+		t.Fatalf("%+q: offsets are for %+q, want %+q", in, o.Folded(), folded)
+	}
+	last := uint32(0)
+	for i := range folded {
+		start, end := o.Span(uint32(i), uint32(i+1))
+		if start < last || end <= start || int(end) > len(in) {
+			t.Fatalf("%+q: byte %d of %+q maps to %d..%d after %d", in, i, folded, start, end, last)
+		}
+		if !utf8.RuneStart(in[start]) || int(end) < len(in) && !utf8.RuneStart(in[end]) {
+			t.Fatalf("%+q: byte %d maps to a part of a character, %d..%d", in, i, start, end)
+		}
+		if part := Append(nil, in[start:end]); !bytes.Contains(part, folded[i:i+1]) {
+			t.Fatalf("%+q: byte %d maps to %+q, which folds to %+q", in, i, in[start:end], part)
+		}
+		last = start
+	}
+}
