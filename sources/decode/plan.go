@@ -1,0 +1,386 @@
+package decode
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+
+	"github.com/sluicehq/sluice/pipeline"
+)
+
+// colType is the type of a column, as config names it.
+type colType uint8
+
+const (
+	typeString colType = iota
+	typeInt
+	typeFloat
+	typeBool
+	typeTime
+	typeStrings
+	numTypes
+)
+
+var typeNames = [numTypes]string{"string", "int", "float", "bool", "timestamp", "strings"}
+
+func (t colType) arrow() arrow.DataType {
+	switch t {
+	case typeInt:
+		return arrow.PrimitiveTypes.Int64
+	case typeFloat:
+		return arrow.PrimitiveTypes.Float64
+	case typeBool:
+		return arrow.FixedWidthTypes.Boolean
+	case typeTime:
+		return pipeline.Timestamp
+	case typeStrings:
+		return pipeline.ListOf(arrow.BinaryTypes.String)
+	}
+	return arrow.BinaryTypes.String
+}
+
+// Positions of the standard scalar columns among the plan's scalars, and of
+// the standard lists among its lists. Slot k is the first alternative of
+// scalar k.
+const (
+	colID = iota
+	colCreatedAt
+	colAuthorID
+	colAuthorHandle
+	colAuthorFollowers
+	colAuthorFollowing
+	colAuthorCreatedAt
+	colText
+	colLang
+	colKind
+	colReplyTo
+	colQuoteOf
+	colRepostOf
+	colPlatform
+	numScalars
+)
+
+const (
+	colURLs = iota
+	colHashtags
+	colMentions
+	colMediaHashes
+	numLists
+)
+
+// colPlan is a column that decoding fills.
+type colPlan struct {
+	name     string
+	kind     colType
+	numbers  bool // a string column of ids: numbers are taken as text
+	required bool
+	constant string
+	isConst  bool
+	field    int   // position in the schema
+	lists    []int // for lists: the alternatives' list slots
+	all      bool  // for lists: all alternatives, not the first
+}
+
+// fallback copies a slot to a column's own slot if that is empty.
+type fallback struct{ column, slot int }
+
+// plan is the plan half of the decoder.
+type plan struct {
+	mem              memory.Allocator
+	preset           preset
+	times            timeParser
+	minTime, maxTime int64 // Unix ms; half open
+	maxRecord        int
+
+	schema      *arrow.Schema
+	root        *node
+	predictions int
+	scalars     []colPlan
+	lists       []colPlan
+	fallbacks   []fallback
+	slots       int   // scalar slots
+	listSlots   int   // list slots
+	aux         []int // preset.aux number -> slot or list slot
+}
+
+func (p *plan) Output() *arrow.Schema { return p.schema }
+func (p *plan) New() pipeline.Decoder { return newDecoder(p) }
+
+// standard returns the standard columns in the order of their positions.
+func standard() (scalars, lists []colPlan) {
+	scalars = []colPlan{
+		colID:              {name: pipeline.ColID, numbers: true, required: true},
+		colCreatedAt:       {name: pipeline.ColCreatedAt, kind: typeTime, required: true},
+		colAuthorID:        {name: pipeline.ColAuthorID, numbers: true},
+		colAuthorHandle:    {name: pipeline.ColAuthorHandle},
+		colAuthorFollowers: {name: pipeline.ColAuthorFollowers, kind: typeInt},
+		colAuthorFollowing: {name: pipeline.ColAuthorFollowing, kind: typeInt},
+		colAuthorCreatedAt: {name: pipeline.ColAuthorCreatedAt, kind: typeTime},
+		colText:            {name: pipeline.ColText},
+		colLang:            {name: pipeline.ColLang},
+		colKind:            {name: pipeline.ColKind},
+		colReplyTo:         {name: pipeline.ColReplyTo, numbers: true},
+		colQuoteOf:         {name: pipeline.ColQuoteOf, numbers: true},
+		colRepostOf:        {name: pipeline.ColRepostOf, numbers: true},
+		colPlatform:        {name: pipeline.ColPlatform},
+	}
+	lists = []colPlan{
+		colURLs:        {name: pipeline.ColURLs, kind: typeStrings},
+		colHashtags:    {name: pipeline.ColHashtags, kind: typeStrings},
+		colMentions:    {name: pipeline.ColMentions, kind: typeStrings, numbers: true},
+		colMediaHashes: {name: pipeline.ColMediaHashes, kind: typeStrings},
+	}
+	return scalars, lists
+}
+
+// compile lays out columns and slots and builds the tree.
+func (p *plan) compile(cfg Config) error {
+	var errs []error
+	fail := func(name, field string, err error) {
+		errs = append(errs, &pipeline.FieldError{Path: strings.TrimSuffix("columns."+name+"."+field, "."), Err: err})
+	}
+	p.scalars, p.lists = standard()
+	exprs := maps.Clone(p.preset.columns)
+	if exprs == nil {
+		exprs = map[string]string{}
+	}
+	if p.preset.platform != "" {
+		p.scalars[colPlatform].constant, p.scalars[colPlatform].isConst = p.preset.platform, true
+	}
+	var extra []arrow.Field
+	for _, name := range slices.Sorted(maps.Keys(cfg.Columns)) {
+		c := cfg.Columns[name]
+		col, isNew, err := p.configured(name, c)
+		if err != nil {
+			var fe *pipeline.FieldError
+			if errors.As(err, &fe) {
+				fail(name, fe.Path, fe.Err)
+			} else {
+				fail(name, "", err)
+			}
+			continue
+		}
+		if isNew {
+			extra = append(extra, arrow.Field{Name: name, Type: col.kind.arrow(), Nullable: col.kind != typeString && col.kind != typeStrings})
+		}
+		delete(exprs, name)
+		if c.Path != "" {
+			exprs[name] = c.Path
+		}
+	}
+	for _, name := range []string{pipeline.ColID, pipeline.ColCreatedAt} {
+		if exprs[name] == "" && p.scalars[p.scalar(name)].constant == "" {
+			fail(name, "", fmt.Errorf("column %q is needed: say where it is, as in columns: {%s: {path: ...}}", name, name))
+		}
+	}
+	p.schema = pipeline.PostsSchema(extra...)
+	if errs != nil {
+		return errors.Join(errs...)
+	}
+	targets, err := p.layout(exprs)
+	if err != nil {
+		return err
+	}
+	b := &builder{}
+	if p.root, err = b.node(path{}, targets); err != nil {
+		return &pipeline.FieldError{Path: "columns", Err: err}
+	}
+	p.predictions = b.predictions
+	return nil
+}
+
+func (p *plan) scalar(name string) int {
+	return slices.IndexFunc(p.scalars, func(c colPlan) bool { return c.name == name })
+}
+
+// configured applies what the config says of a column: one of the standard
+// ones is changed in place, another is added.
+func (p *plan) configured(name string, c Column) (*colPlan, bool, error) {
+	field := func(path, format string, args ...any) error {
+		return &pipeline.FieldError{Path: path, Err: fmt.Errorf(format, args...)}
+	}
+	if name == pipeline.ColSource || name == pipeline.ColSourceOffset {
+		return nil, false, fmt.Errorf("column %q is made by the source and cannot be set", name)
+	}
+	kind := typeString
+	if c.Type != "" {
+		i := slices.Index(typeNames[:], c.Type)
+		if i < 0 {
+			return nil, false, field("type", "unknown type %q: use one of %s", c.Type, strings.Join(typeNames[:], ", "))
+		}
+		kind = colType(i)
+	}
+	var col *colPlan
+	isNew := false
+	if i := p.scalar(name); i >= 0 {
+		col = &p.scalars[i]
+	} else if i := slices.IndexFunc(p.lists, func(c colPlan) bool { return c.name == name }); i >= 0 {
+		col = &p.lists[i]
+	}
+	switch {
+	case col != nil:
+		if c.Type != "" && kind != col.kind {
+			return nil, false, field("type", "column %q has the type %s", name, typeNames[col.kind])
+		}
+	case !validName(name):
+		return nil, false, fmt.Errorf("column name %q: use lower-case letters, digits and _, beginning with a letter", name)
+	default:
+		isNew = true
+		into := &p.scalars
+		if kind == typeStrings {
+			into = &p.lists
+		}
+		*into = append(*into, colPlan{name: name, kind: kind, numbers: true})
+		col = &(*into)[len(*into)-1]
+	}
+	col.required = col.required || c.Required
+	switch {
+	case c.Path == "" && c.Value == "":
+		return nil, false, field("path", "neither path nor value: say where the value is")
+	case c.Path != "" && c.Value != "":
+		return nil, false, field("value", "both path and value: use one")
+	case c.Value != "" && col.kind != typeString:
+		return nil, false, field("value", "a constant is for columns of type string, this is of type %s", typeNames[col.kind])
+	}
+	col.constant, col.isConst = c.Value, c.Value != ""
+	return col, isNew, nil
+}
+
+// validName reports whether a new column may have that name.
+func validName(s string) bool {
+	for i, c := range []byte(s) {
+		if c >= 'a' && c <= 'z' || i > 0 && (c == '_' || c >= '0' && c <= '9') {
+			continue
+		}
+		return false
+	}
+	return s != "" && len(s) <= 64
+}
+
+// layout gives slots to path expressions and returns what the tree is to
+// capture. Slot k belongs to scalar column k; the others follow.
+func (p *plan) layout(exprs map[string]string) ([]target, error) {
+	var targets []target
+	p.slots = len(p.scalars)
+	fail := func(name string, err error) error {
+		return &pipeline.FieldError{Path: "columns." + name + ".path", Err: err}
+	}
+	for i := range p.scalars {
+		c := &p.scalars[i]
+		if f := p.schema.FieldIndices(c.name); len(f) == 1 {
+			c.field = f[0]
+		}
+		if exprs[c.name] == "" {
+			continue
+		}
+		ts, err := p.scalarTargets(exprs[c.name], i)
+		if err != nil {
+			return nil, fail(c.name, err)
+		}
+		targets = append(targets, ts...)
+	}
+	for i := range p.lists {
+		c := &p.lists[i]
+		c.field = p.schema.FieldIndices(c.name)[0]
+		c.all = slices.Contains(p.preset.all, c.name)
+		if exprs[c.name] == "" {
+			continue
+		}
+		ts, err := p.listTargets(exprs[c.name], &c.lists)
+		if err != nil {
+			return nil, fail(c.name, err)
+		}
+		targets = append(targets, ts...)
+	}
+	for _, a := range p.preset.aux {
+		var ts []target
+		var err error
+		if a.list {
+			var ls []int
+			ts, err = p.listTargets(a.path, &ls)
+			p.aux = append(p.aux, ls...)
+		} else {
+			p.aux = append(p.aux, p.slots)
+			p.slots++
+			ts, err = p.scalarTargets(a.path, p.slots-1)
+		}
+		if err != nil {
+			return nil, err
+		}
+		targets = append(targets, ts...)
+	}
+	return p.share(targets), nil
+}
+
+// scalarTargets returns the targets of a scalar whose first alternative goes
+// to slot.
+func (p *plan) scalarTargets(expr string, slot int) ([]target, error) {
+	alts, err := parsePaths(expr)
+	if err != nil {
+		return nil, err
+	}
+	var out []target
+	for _, alt := range alts {
+		for _, one := range alt {
+			if one.hasWildcard() {
+				return nil, fmt.Errorf("path %s selects many values: use an index, or type strings", one)
+			}
+			s := slot
+			if len(out) > 0 {
+				s = p.slots
+				p.slots++
+				p.fallbacks = append(p.fallbacks, fallback{slot, s})
+			}
+			out = append(out, target{path: one, slot: s})
+		}
+	}
+	return out, nil
+}
+
+// listTargets returns the targets of a list, and adds one list slot for each
+// alternative to slots. A path without [*] means the elements of its array.
+func (p *plan) listTargets(expr string, slots *[]int) ([]target, error) {
+	alts, err := parsePaths(expr)
+	if err != nil {
+		return nil, err
+	}
+	var out []target
+	for _, alt := range alts {
+		for _, one := range alt {
+			if !one.hasWildcard() {
+				one.steps = append(slices.Clone(one.steps), step{array: true, index: wildcard})
+			}
+			out = append(out, target{path: one, slot: -1, list: p.listSlots})
+		}
+		*slots = append(*slots, p.listSlots)
+		p.listSlots++
+	}
+	return out, nil
+}
+
+// share gives scalars of one path one slot: the tree takes a value once, and
+// the others copy it as a fallback.
+func (p *plan) share(targets []target) []target {
+	first := map[string]int{}
+	var out []target
+	var copies []fallback
+	for _, t := range targets {
+		if t.slot >= 0 {
+			key := t.path.String()
+			if s, ok := first[key]; ok {
+				copies = append(copies, fallback{t.slot, s})
+				continue
+			}
+			first[key] = t.slot
+		}
+		out = append(out, t)
+	}
+	// Copies go first: a fallback may read what they fill.
+	p.fallbacks = append(copies, p.fallbacks...)
+	return out
+}

@@ -1,0 +1,3 @@
+package decode
+
+func twitterV1Preset() preset { return preset{name: "twitter_v1"} }

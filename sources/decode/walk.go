@@ -1,0 +1,338 @@
+package decode
+
+import (
+	"github.com/sluicehq/sluice/internal/jsonscan"
+)
+
+// valueKind is the type of a JSON value in a slot. Null counts as absent.
+type valueKind uint8
+
+const (
+	absent  valueKind = iota
+	str               // between the quotes, no escapes
+	escaped           // between the quotes, with escapes
+	number
+	boolTrue
+	boolFalse
+	jsonObject // whole value
+	jsonArray
+	made // not in the record but in the decoder's scratch, as plain text
+)
+
+// value is a span of the record (or of scratch memory).
+type value struct {
+	off, end uint32
+	kind     valueKind
+}
+
+// item is an element of a list. Number counts the elements of [*] within the
+// record; values of one element have the same.
+type item struct {
+	value
+	number uint32
+	rank   uint8
+}
+
+type list struct {
+	items []item
+	seen  bool // the array was there, empty or not
+}
+
+// walker walks records along a tree of nodes and fills slots.
+type walker struct {
+	buf   []byte // the record
+	slots []value
+	lists []list
+	dirty bool // a list was touched
+
+	element uint32 // number of the element that is being walked
+	counter uint32 // elements so far
+
+	// What key follows which: predictions[node.predict+k] is the position plus
+	// one of the kid that last came after kid k-1 (k=0: came first). Records
+	// of one origin have their keys in the same order, so that one compare
+	// finds the key. It is a hint: it changes the time, never the result.
+	predictions []uint8
+	keyBuf      []byte
+
+	failed   jsonscan.Status
+	mismatch *node // a value that should have been an object or array
+	wrongAt  int
+}
+
+// reset prepares for a record.
+func (w *walker) reset(record []byte) {
+	w.buf = record
+	clear(w.slots)
+	if w.dirty {
+		for i := range w.lists {
+			w.lists[i].items, w.lists[i].seen = w.lists[i].items[:0], false
+		}
+		w.dirty, w.counter = false, 0
+	}
+	w.element = 0
+	w.mismatch = nil
+}
+
+// walk walks the whole record; on failure it returns the position.
+func (w *walker) walk(root *node, record []byte) (int, jsonscan.Status) {
+	w.reset(record)
+	w.failed = jsonscan.OK
+	i := w.value(root, jsonscan.Space(record, 0), 0)
+	if w.failed != jsonscan.OK {
+		return i, w.failed
+	}
+	if i = jsonscan.Space(record, i); i < len(record) {
+		return i, jsonscan.BadSyntax
+	}
+	return i, jsonscan.OK
+}
+
+func (w *walker) fail(i int, st jsonscan.Status) int {
+	w.failed = st
+	return i
+}
+
+// value walks the value at i for node n and returns the position after it. If
+// w.failed is set the position is that of the error.
+func (w *walker) value(n *node, i, depth int) int {
+	b := w.buf
+	if i >= len(b) {
+		return w.fail(i, jsonscan.Truncated)
+	}
+	start, v := i, value{}
+	var st jsonscan.Status
+	switch c := b[i]; {
+	case c == '"':
+		if i, st = jsonscan.String(b, i+1); st.Failed() {
+			return w.fail(i, st)
+		}
+		v = value{uint32(start + 1), uint32(i), str}
+		if st == jsonscan.Escaped {
+			v.kind = escaped
+		}
+		i++
+	case c == '{':
+		if n.kids != nil {
+			i = w.object(n, i, depth)
+		} else if i, st = jsonscan.Skip(b, i, depth); st != jsonscan.OK {
+			return w.fail(i, st)
+		}
+		v = value{uint32(start), uint32(i), jsonObject}
+	case c == '[':
+		if n.isArray {
+			i = w.array(n, i, depth)
+		} else if i, st = jsonscan.Skip(b, i, depth); st != jsonscan.OK {
+			return w.fail(i, st)
+		}
+		v = value{uint32(start), uint32(i), jsonArray}
+	case c == '-' || c-'0' <= 9:
+		if i, st = jsonscan.Number(b, i); st != jsonscan.OK {
+			return w.fail(i, st)
+		}
+		v = value{uint32(start), uint32(i), number}
+	default:
+		if i, st = jsonscan.Literal(b, i); st != jsonscan.OK {
+			return w.fail(i, st)
+		}
+		switch c {
+		case 't':
+			v = value{uint32(start), uint32(i), boolTrue}
+		case 'f':
+			v = value{uint32(start), uint32(i), boolFalse}
+		}
+	}
+	if w.failed != jsonscan.OK {
+		return i
+	}
+	if n.container() && n.slot < 0 && v.kind != absent && w.mismatch == nil &&
+		!(v.kind == jsonObject && n.kids != nil) && !(v.kind == jsonArray && n.isArray) {
+		w.mismatch, w.wrongAt = n, start
+	}
+	if n.slot >= 0 {
+		w.slots[n.slot] = v
+	}
+	for _, l := range n.lists {
+		w.put(l, v)
+	}
+	return i
+}
+
+// put adds v to a list, or puts it in the place of what the same element gave
+// before: a duplicate of the key, or a name of the group that comes later.
+func (w *walker) put(l listRef, v value) {
+	w.dirty = true
+	items := w.lists[l.list].items
+	if n := len(items); n > 0 && items[n-1].number == w.element && w.element > 0 {
+		switch last := &items[n-1]; {
+		case last.rank < l.rank:
+		case v.kind != absent:
+			last.value, last.rank = v, l.rank
+		case last.rank == l.rank:
+			w.lists[l.list].items = items[:n-1]
+		}
+		return
+	}
+	if v.kind != absent {
+		w.lists[l.list].items = append(items, item{value: v, number: w.element, rank: l.rank})
+	}
+}
+
+// object walks the object at b[i] == '{'.
+func (w *walker) object(n *node, i, depth int) int {
+	b := w.buf
+	if depth >= jsonscan.MaxDepth {
+		return w.fail(i, jsonscan.TooDeep)
+	}
+	i = jsonscan.Space(b, i+1)
+	if i < len(b) && b[i] == '}' {
+		return i + 1
+	}
+	predict := w.predictions[n.predict : n.predict+len(n.kids)+1]
+	last, seen := 0, uint64(0)
+	for {
+		if i >= len(b) {
+			return w.fail(i, jsonscan.Truncated)
+		}
+		// The key: the predicted one (fast path), or any (slow path).
+		var k *kid
+		if p := int(predict[last]); p > 0 {
+			next := &n.kids[p-1]
+			if end := i + len(next.literal); end <= len(b) && string(b[i:end]) == next.literal {
+				k, i, last = next, end, p
+			}
+		}
+		if k == nil {
+			var p int
+			if p, i = w.key(n, i); w.failed != jsonscan.OK {
+				return i
+			}
+			if p > 0 {
+				predict[last] = uint8(p)
+				k, last = &n.kids[p-1], p
+			}
+		}
+		if i >= len(b) || b[i] != ':' {
+			if i = jsonscan.Space(b, i); i >= len(b) {
+				return w.fail(i, jsonscan.Truncated)
+			} else if b[i] != ':' {
+				return w.fail(i, jsonscan.BadSyntax)
+			}
+		}
+		if i++; i < len(b) && b[i] <= ' ' {
+			i = jsonscan.Space(b, i)
+		}
+		// The value.
+		if k == nil {
+			var st jsonscan.Status
+			if i, st = jsonscan.Skip(b, i, depth+1); st.Failed() {
+				return w.fail(i, st)
+			}
+		} else {
+			if k.bit != 0 {
+				if seen&k.bit != 0 {
+					w.forget(k.node)
+				}
+				seen |= k.bit
+			}
+			if i = w.value(k.node, i, depth+1); w.failed != jsonscan.OK {
+				return i
+			}
+		}
+		if i < len(b) && b[i] <= ' ' {
+			i = jsonscan.Space(b, i)
+		}
+		if i >= len(b) {
+			return w.fail(i, jsonscan.Truncated)
+		}
+		if b[i] != ',' {
+			if b[i] == '}' {
+				return i + 1
+			}
+			return w.fail(i, jsonscan.BadSyntax)
+		}
+		if i++; i < len(b) && b[i] <= ' ' {
+			i = jsonscan.Space(b, i)
+		}
+	}
+}
+
+// key scans the key at i and looks it up: the kid's position plus one, 0 for a
+// key that is not wanted.
+func (w *walker) key(n *node, i int) (kid, after int) {
+	b := w.buf
+	if b[i] != '"' {
+		return 0, w.fail(i, jsonscan.BadSyntax)
+	}
+	end, st := jsonscan.String(b, i+1)
+	if st.Failed() {
+		return 0, w.fail(end, st)
+	}
+	key := b[i+1 : end]
+	if st == jsonscan.Escaped {
+		w.keyBuf = jsonscan.AppendUnescaped(w.keyBuf[:0], key)
+		key = w.keyBuf
+	}
+	return n.find(key), end + 1
+}
+
+// forget drops what a key's earlier value left below n: the last one wins.
+func (w *walker) forget(n *node) {
+	for _, s := range n.below {
+		w.slots[s] = value{}
+	}
+	for _, l := range n.belowLists {
+		items := w.lists[l].items
+		for len(items) > 0 && items[len(items)-1].number >= w.element {
+			items = items[:len(items)-1]
+		}
+		w.lists[l].items, w.lists[l].seen = items, false
+	}
+}
+
+// array walks the array at b[i] == '['.
+func (w *walker) array(n *node, i, depth int) int {
+	b := w.buf
+	if depth >= jsonscan.MaxDepth {
+		return w.fail(i, jsonscan.TooDeep)
+	}
+	for _, l := range n.arrays {
+		w.lists[l].seen, w.dirty = true, true
+	}
+	if i = jsonscan.Space(b, i+1); i < len(b) && b[i] == ']' {
+		return i + 1
+	}
+	outer := w.element
+	for at := 0; ; at++ {
+		child := n.rest
+		if at < len(n.index) {
+			child = n.index[at]
+		}
+		if child == nil {
+			var st jsonscan.Status
+			if i, st = jsonscan.Skip(b, i, depth+1); st.Failed() {
+				return w.fail(i, st)
+			}
+		} else {
+			if n.each {
+				w.dirty = true
+				w.counter++
+				w.element = w.counter
+			}
+			if i = w.value(child, i, depth+1); w.failed != jsonscan.OK {
+				return i
+			}
+		}
+		if i = jsonscan.Space(b, i); i >= len(b) {
+			return w.fail(i, jsonscan.Truncated)
+		}
+		if b[i] != ',' {
+			if b[i] == ']' {
+				w.element = outer
+				return i + 1
+			}
+			return w.fail(i, jsonscan.BadSyntax)
+		}
+		i = jsonscan.Space(b, i+1)
+	}
+}
