@@ -172,62 +172,76 @@ func (g *Generator) head(r *row, i int64) {
 }
 
 func (g *Generator) organicRow(dst []byte, r *row) []byte {
-	textRow, replyTo := r.i, -1
-	lang := r.lang
-	if r.post != "post" {
-		var parent row
-		if !g.parent(r, &parent) {
-			r.post = "post"
-		} else {
-			r.parent = parent.i
-			switch r.post {
-			case "repost":
-				textRow, lang, r.media = parent.i, parent.lang, parent.media
-				if parent.post == "reply" {
-					var grand row
-					g.parent(&parent, &grand)
-					replyTo = grand.author
-				}
-			case "reply":
-				replyTo = parent.author
-			}
+	var p row
+	textRow, replyTo, found := r.i, -1, false
+	switch r.post {
+	case "repost":
+		if replyTo, found = g.original(r, &p); found {
+			textRow, r.media = p.i, p.media
 		}
+	case "reply":
+		if found = g.parent(r, &p); found {
+			replyTo = p.author
+		}
+	case "quote":
+		found = g.parent(r, &p)
+	}
+	if found {
+		r.parent = p.i
+	} else {
+		r.post = "post"
 	}
 	dst = g.appendFront(dst, r)
+	if r.post == "repost" {
+		r.lang = p.lang
+	}
 	g.nents = 0
-	dst = g.organicText(dst, lang, textRow, replyTo)
-	r.lang = lang
+	dst = g.organicText(dst, r.lang, textRow, replyTo)
 	return g.appendBack(dst, dst, r)
 }
 
-// parent finds the row that r answers, quotes or reposts: an organic row that
-// is no repost, mostly a near one. Every 32nd row is more popular with those
-// who repost. It reports false when there is none.
+// lookBack returns the row that row i would refer to at a try: mostly a near
+// one, down to 32,768 rows back.
+func (g *Generator) lookBack(i, try int64) int64 {
+	u := mix(g.seeds[saltHead]+1, uint64(i))
+	return i - 1 - int64(u&0x7fff)>>(u>>16&15) - try
+}
+
+const parentTries = 4
+
+// parent finds the row that r answers or quotes: an organic row that is no
+// repost. It reports false when there is none near.
 func (g *Generator) parent(r, p *row) bool {
-	u := mix(g.seeds[saltHead]+1, uint64(r.i))
-	for try := range int64(4) {
-		back := int64(u&0x7fff) >> (u >> 16 & 15)
-		i := r.i - 1 - back - try
-		if r.post == "repost" {
-			i = i&^31 + try
+	for try := range int64(parentTries) {
+		i := g.lookBack(r.i, try)
+		if i < 0 {
+			return false
 		}
-		if i < 0 || i >= r.i {
-			continue
+		if g.head(p, i); p.kind == Organic && p.post != "repost" {
+			return true
 		}
-		g.head(p, i)
-		if p.kind != Organic || p.post == "repost" {
-			continue
-		}
-		if p.post != "post" {
-			// It has a parent of its own only if that can be found too.
-			var own row
-			if r.post == "repost" && !g.parent(p, &own) {
-				p.post = "post"
-			}
-		}
-		return true
 	}
 	return false
+}
+
+// original finds the row that r reposts, and the account that it answers or
+// -1. Every 32nd row is popular, and those after it when it cannot serve.
+func (g *Generator) original(r, p *row) (replyTo int, ok bool) {
+	for try := range int64(parentTries) {
+		i := g.lookBack(r.i, 0)&^31 + try
+		if i < 0 || i >= r.i {
+			return -1, false
+		}
+		if g.head(p, i); p.kind != Organic || p.post == "repost" {
+			continue
+		}
+		var answered row
+		if p.post == "reply" && g.parent(p, &answered) {
+			return answered.author, true
+		}
+		return -1, true
+	}
+	return -1, false
 }
 
 // appendFront writes a row up to the text's opening quote.
