@@ -1,0 +1,168 @@
+package checkpoint
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Hash is a SHA-256 in lower-case hex.
+type Hash string
+
+// HashOf returns the hash of data.
+func HashOf(data []byte) Hash {
+	sum := sha256.Sum256(data)
+	return Hash(hex.EncodeToString(sum[:]))
+}
+
+// Manifest says what an epoch is computed with: the program, the config as
+// written, and every file that it names, by content. Two equal manifests give
+// the same rows for the same input.
+type Manifest struct {
+	Program string          `json:"program"`         // version of the rules of computation
+	Config  json.RawMessage `json:"config"`          // config.Spec.Raw: before ${...} is filled in, so without those secrets
+	Files   map[string]Hash `json:"files,omitempty"` // contents by path
+	// Globs holds what each pattern matched.
+	Globs map[string][]string `json:"globs,omitempty"`
+}
+
+// PutManifest stores the manifest and the contents of its files, and returns
+// its hash. Contents that are there already cost nothing.
+func (s *Store) PutManifest(m Manifest, contents func(path string) []byte) (Hash, error) {
+	for path, h := range m.Files {
+		data := contents(path)
+		if got := HashOf(data); got != h {
+			return "", fmt.Errorf("checkpoint: %s changed while it was being stored (%s, then %s): start again", path, h, got)
+		}
+		if err := s.putObject(h, data); err != nil {
+			return "", err
+		}
+	}
+	js, err := json.Marshal(m)
+	if err != nil {
+		return "", fmt.Errorf("checkpoint: %w", err)
+	}
+	h := HashOf(js)
+	return h, s.putObject(h, js)
+}
+
+// Manifest returns a stored manifest.
+func (s *Store) Manifest(h Hash) (m Manifest, err error) {
+	data, err := s.Object(h)
+	if err != nil {
+		return m, err
+	}
+	if err := json.Unmarshal(data, &m); err != nil {
+		return m, fmt.Errorf("checkpoint: manifest %s: %w", h, err)
+	}
+	return m, nil
+}
+
+// Object returns stored contents and checks them against their hash.
+func (s *Store) Object(h Hash) ([]byte, error) {
+	data, err := os.ReadFile(s.objectPath(h))
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: an epoch that was not finished needs this object to be run again: %w", err)
+	}
+	if got := HashOf(data); got != h {
+		return nil, fmt.Errorf("checkpoint: object %s is damaged (its contents hash to %s): restore the folder from a backup", h, got)
+	}
+	return data, nil
+}
+
+func (s *Store) objectPath(h Hash) string { return filepath.Join(s.dir, "objects", string(h)) }
+
+func (s *Store) putObject(h Hash, data []byte) error {
+	path := s.objectPath(h)
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	if err := replaceFile(path, data, s.opt.Fsync); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	return nil
+}
+
+// WriteSnapshot stores operator state: write is given a writer for it. The
+// file's last four bytes are the CRC-32C of all before. It counts only once a
+// Commit names it.
+func (s *Store) WriteSnapshot(seq uint64, write func(io.Writer) error) (file string, err error) {
+	var buf bytes.Buffer
+	if err := write(&buf); err != nil {
+		return "", fmt.Errorf("checkpoint: snapshot: %w", err)
+	}
+	sum := crc32.Checksum(buf.Bytes(), castagnoli)
+	buf.Write([]byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)})
+	file = fmt.Sprintf("%020d-%s.snap", seq, HashOf(buf.Bytes())[:16])
+	if err := replaceFile(filepath.Join(s.dir, "state", file), buf.Bytes(), s.opt.Fsync); err != nil {
+		return "", fmt.Errorf("checkpoint: snapshot: %w", err)
+	}
+	return file, nil
+}
+
+// ReadSnapshot returns the state that WriteSnapshot stored.
+func (s *Store) ReadSnapshot(file string) ([]byte, error) {
+	path := filepath.Join(s.dir, "state", filepath.Base(file))
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: snapshot: %w", err)
+	}
+	n := len(data) - 4
+	if n < 0 || crc32.Checksum(data[:n], castagnoli) != uint32(data[n])<<24|uint32(data[n+1])<<16|uint32(data[n+2])<<8|uint32(data[n+3]) {
+		return nil, fmt.Errorf("checkpoint: snapshot %s is damaged: restore the checkpoint folder from a backup, or move it away to start from the beginning", path)
+	}
+	return data[:n], nil
+}
+
+// sweep removes what nothing refers to. Temporary files of a process that died
+// are among it. It runs at Open only: later a snapshot may be there that is yet
+// to be committed.
+func (s *Store) sweep() error {
+	keep := map[string]bool{}
+	for _, p := range s.partitions {
+		for _, in := range p.Pending {
+			keep[string(in.Manifest)] = true
+		}
+		if p.Snapshot != nil {
+			keep[p.Snapshot.File] = true
+		}
+	}
+	for _, h := range slices.Collect(maps.Keys(keep)) {
+		if strings.HasSuffix(h, ".snap") {
+			continue
+		}
+		m, err := s.Manifest(Hash(h))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // the replay will say so, with the epoch that needs it
+		}
+		if err != nil {
+			return err
+		}
+		for _, f := range m.Files {
+			keep[string(f)] = true
+		}
+	}
+	for _, sub := range []string{"objects", "state"} {
+		entries, err := os.ReadDir(filepath.Join(s.dir, sub))
+		if err != nil {
+			return fmt.Errorf("checkpoint: %w", err)
+		}
+		for _, e := range entries {
+			if !keep[e.Name()] {
+				_ = os.Remove(filepath.Join(s.dir, sub, e.Name()))
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,377 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluicehq/sluice/pipeline"
+	"github.com/sluicehq/sluice/pipeline/checkpoint"
+	"github.com/sluicehq/sluice/pipeline/graph"
+)
+
+// session runs one graph, from opening its sinks and source to closing them.
+type session struct {
+	o        *Options
+	g        *graph.Graph
+	manifest checkpoint.Hash
+	// onlyPending ends the session when all epochs of its manifest that were
+	// pending at its start are finished.
+	onlyPending bool
+
+	source pipeline.Source
+	sinks  []*sinkRun
+	parts  map[string]*partition
+	states map[string]*shards // operator state by partition
+	wanted []bool             // by port: a sink takes it
+
+	chunks chan pipeline.Chunk
+	tasks  chan *task
+	sealed chan *epoch
+	staged chan *epoch
+	freed  chan struct{} // an epoch left the engine
+
+	inFlight struct{ records, bytes atomic.Int64 } // read and not durable
+	left     *epoch                                // given up by the stager while its tasks were running
+	ended    bool                                  // the source is at its end; written before chunks is closed
+}
+
+func newSession(o *Options, g *graph.Graph, manifest checkpoint.Hash) *session {
+	s := &session{
+		o: o, g: g, manifest: manifest,
+		parts: map[string]*partition{}, states: map[string]*shards{},
+		wanted: make([]bool, len(g.Nodes)*pipeline.NumStreams),
+		chunks: make(chan pipeline.Chunk, 1),
+		tasks:  make(chan *task, o.Workers),
+		// The cutter stops at the budget, but an epoch may be small: the
+		// channels need not hold the budget, they only decouple.
+		sealed: make(chan *epoch, o.InFlight),
+		staged: make(chan *epoch, 1),
+		freed:  make(chan struct{}, 1),
+	}
+	for _, k := range g.Sinks {
+		for _, p := range k.Ports {
+			s.wanted[port(p.Node, p.Stream)] = true
+		}
+	}
+	return s
+}
+
+// run is the whole life of the session.
+func (s *session) run(ctx context.Context) (err error) {
+	abort, cancel := context.WithCancelCause(s.o.Abort)
+	defer cancel(nil)
+	resume, err := s.resume()
+	if err != nil {
+		return err
+	}
+	if err := s.openSinks(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.closeSinks()) }()
+	if s.source, err = s.g.Source.New(); err != nil {
+		return fmt.Errorf("source %s: %w", s.g.Nodes[graph.Root].Kind, err)
+	}
+	defer func() {
+		s.o.Metrics.setSource(nil)
+		if cerr := s.source.Close(context.WithoutCancel(ctx)); cerr != nil {
+			err = errors.Join(err, fmt.Errorf("source %s: close: %w", s.g.Nodes[graph.Root].Kind, cerr))
+		}
+	}()
+	if err := s.retry(ctx, "source: open", func() error { return s.source.Open(ctx, resume) }); err != nil {
+		return fmt.Errorf("source %s: %w", s.g.Nodes[graph.Root].Kind, err)
+	}
+	s.o.Metrics.setSource(s.source)
+	s.o.Metrics.ready.Store(true)
+	defer s.o.Metrics.ready.Store(false)
+
+	// A stop drains: the reader ends with ctx, all else with abort.
+	stopDrain := context.AfterFunc(ctx, func() {
+		s.o.Logger.Info("stopping: what was read is being written", "deadline", s.o.DrainTimeout)
+		time.AfterFunc(s.o.DrainTimeout, func() { cancel(ErrAborted) })
+	})
+	defer stopDrain()
+
+	group, gctx := errgroup.WithContext(abort)
+	read, endRead := context.WithCancel(ctx)
+	defer endRead()
+	defer context.AfterFunc(gctx, endRead)() // a failure ends reading too
+	group.Go(func() error { return s.read(read, gctx) })
+	group.Go(func() error { return s.cut(gctx, endRead) })
+	for range s.o.Workers {
+		group.Go(func() error { return newWorker(s, 0).loop(gctx) })
+	}
+	group.Go(func() error { return s.stage(gctx) })
+	group.Go(func() error { return s.commit(gctx) })
+	err = group.Wait()
+	s.discard()
+	if err != nil && abort.Err() != nil {
+		return ErrAborted
+	}
+	return err
+}
+
+// retry is the package's retry with this session's settings, log and metrics.
+func (s *session) retry(ctx context.Context, what string, f func() error) error {
+	return retry(ctx, s.o.Settings, func(err error, wait time.Duration) {
+		s.o.Logger.Warn(what+" failed, trying again", "error", err, "wait", wait.Round(time.Millisecond))
+	}, f)
+}
+
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
+
+// resume reads from the checkpoint where each partition goes on, and which
+// spans its first epochs must have.
+func (s *session) resume() (map[string]pipeline.Resume, error) {
+	out := map[string]pipeline.Resume{}
+	if s.o.Store == nil {
+		return out, nil
+	}
+	for name, p := range s.o.Store.Partitions() {
+		part := &partition{name: name, end: p.Committed}
+		if s.g.Stages > 1 {
+			from, err := s.restore(name, p)
+			if err != nil {
+				return nil, err
+			}
+			if from != p.Committed {
+				part.marks = append(part.marks, mark{at: p.Committed, warm: true})
+			}
+			part.end = from
+		}
+		for _, in := range p.Pending {
+			if in.Manifest == s.manifest {
+				part.marks = append(part.marks, mark{at: in.Span.To})
+			}
+		}
+		s.parts[name] = part
+		r := pipeline.Resume{From: part.end}
+		for _, m := range part.marks {
+			r.Until = append(r.Until, m.at)
+		}
+		out[name] = r
+	}
+	return out, nil
+}
+
+// read hands the source's chunks to the cutter until the source ends or ctx
+// does; abort is the end of everything.
+func (s *session) read(ctx, abort context.Context) error {
+	defer close(s.chunks)
+	for ctx.Err() == nil {
+		var c pipeline.Chunk
+		err := s.retry(ctx, "source: read", func() (err error) {
+			c, err = s.source.Read(ctx)
+			return err
+		})
+		switch {
+		case errors.Is(err, io.EOF):
+			s.ended = true
+			return nil
+		case err != nil && ctx.Err() != nil:
+			return nil // stopped while waiting
+		case err != nil:
+			return fmt.Errorf("source %s: %w", s.g.Nodes[graph.Root].Kind, err)
+		}
+		select {
+		case s.chunks <- c:
+		case <-abort.Done():
+			c.Release()
+			return nil
+		}
+	}
+	return nil
+}
+
+// cut gathers chunks into epochs, and stops taking any while too much is in
+// flight. endRead is called when nothing more is to be read.
+func (s *session) cut(ctx context.Context, endRead func()) error {
+	defer close(s.sealed)
+	defer close(s.tasks)
+	age := time.NewTicker(max(s.o.EpochInterval/4, time.Millisecond))
+	defer age.Stop()
+	for {
+		in := s.chunks
+		if s.onlyPending && s.pendingDone() {
+			endRead()
+			return s.sealAll(ctx)
+		}
+		if s.full() && !s.replaying() {
+			if err := s.sealAll(ctx); err != nil {
+				return err
+			}
+			in = nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case c, ok := <-in:
+			if !ok {
+				return errors.Join(s.sealAll(ctx), s.unreached())
+			}
+			if err := s.add(ctx, c); err != nil {
+				return err
+			}
+		case <-age.C:
+			if err := s.sealOld(ctx); err != nil {
+				return err
+			}
+		case <-s.freed:
+		}
+	}
+}
+
+// full reports whether InFlight epochs' worth of input is on its way.
+func (s *session) full() bool {
+	n := int64(s.o.InFlight)
+	return s.inFlight.records.Load() >= n*int64(s.o.EpochRows) || s.inFlight.bytes.Load() >= n*s.o.EpochBytes
+}
+
+// replaying reports whether an open epoch must reach a recorded end, however
+// large it is: it was read before, under settings that may have been others.
+func (s *session) replaying() bool {
+	for _, p := range s.parts {
+		if p.open != nil && len(p.marks) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// unreached is an error if the source ended before a recorded position.
+func (s *session) unreached() error {
+	for _, p := range sorted(s.parts) {
+		if s.ended && len(p.marks) > 0 {
+			return fmt.Errorf("engine: source %s: partition %q ends at %q, before %q, up to where an earlier run had read it: bring the missing input back, or start anew with another checkpoint.path",
+				s.g.Nodes[graph.Root].Kind, p.name, p.end, p.marks[0].at)
+		}
+	}
+	return nil
+}
+
+func (s *session) pendingDone() bool {
+	for _, p := range s.parts {
+		if len(p.marks) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// add puts a chunk into its partition's open epoch.
+func (s *session) add(ctx context.Context, c pipeline.Chunk) error {
+	p := s.parts[c.Span.Partition]
+	if p == nil {
+		p = &partition{name: c.Span.Partition, end: c.Span.From}
+		s.parts[p.name] = p
+	}
+	if c.Span.From != p.end {
+		return fmt.Errorf("engine: source %s: partition %q was read up to %q, but the next chunk starts at %q: a defect of the source",
+			s.g.Nodes[graph.Root].Kind, p.name, p.end, c.Span.From)
+	}
+	recorded := len(p.marks) > 0
+	if e := p.open; e != nil && !recorded && (e.records+int64(c.Records) > int64(s.o.EpochRows) || e.bytes+int64(len(c.Data)) > s.o.EpochBytes) {
+		if err := s.seal(ctx, p); err != nil {
+			return err
+		}
+	}
+	if p.open == nil {
+		p.open = &epoch{span: pipeline.Span{Partition: p.name, From: p.end}, begun: time.Now()}
+		p.open.warm = recorded && p.marks[0].warm
+	}
+	e := p.open
+	p.end = c.Span.To
+	e.records += int64(c.Records)
+	e.bytes += int64(len(c.Data))
+	s.inFlight.records.Add(int64(c.Records))
+	s.inFlight.bytes.Add(int64(len(c.Data)))
+	t := &task{chunk: c, done: make(chan struct{})}
+	e.tasks = append(e.tasks, t)
+	select {
+	case s.tasks <- t:
+	case <-ctx.Done():
+		close(t.done)
+		c.Release()
+		return context.Cause(ctx)
+	}
+	if recorded && p.end == p.marks[0].at {
+		p.marks = p.marks[1:]
+		return s.seal(ctx, p)
+	}
+	return nil
+}
+
+// seal ends the open epoch of a partition and passes it on.
+func (s *session) seal(ctx context.Context, p *partition) error {
+	e := p.open
+	p.open = nil
+	e.span.To = p.end
+	select {
+	case s.sealed <- e:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// sealAll seals every open epoch but those that must reach a recorded end.
+func (s *session) sealAll(ctx context.Context) error {
+	return s.sealIf(ctx, func(*epoch) bool { return true })
+}
+
+func (s *session) sealOld(ctx context.Context) error {
+	return s.sealIf(ctx, func(e *epoch) bool { return time.Since(e.begun) >= s.o.EpochInterval })
+}
+
+func (s *session) sealIf(ctx context.Context, due func(*epoch) bool) error {
+	for _, p := range sorted(s.parts) {
+		if p.open == nil || !due(p.open) {
+			continue
+		}
+		if len(p.marks) > 0 {
+			continue // its span is recorded: part of it must never be written
+		}
+		if err := s.seal(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// discard releases what a session that ended early still holds. All its
+// goroutines have ended.
+func (s *session) discard() {
+	for c := range s.chunks {
+		c.Release()
+	}
+	for t := range s.tasks {
+		t.chunk.Release()
+	}
+	drop := func(e *epoch) {
+		for _, t := range e.tasks {
+			t.out.release()
+			t.next.release()
+		}
+		e.release()
+	}
+	if s.left != nil {
+		drop(s.left)
+	}
+	for e := range s.sealed {
+		drop(e)
+	}
+	for e := range s.staged {
+		drop(e)
+	}
+	for _, p := range s.parts {
+		if p.open != nil {
+			drop(p.open)
+		}
+	}
+}

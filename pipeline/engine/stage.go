@@ -1,0 +1,352 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/cespare/xxhash/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluicehq/sluice/internal/column"
+	"github.com/sluicehq/sluice/pipeline"
+	"github.com/sluicehq/sluice/pipeline/checkpoint"
+)
+
+// numShards is the number of shards of a stateful step. It is fixed, so that
+// the order of what the shards emit, and snapshots, are the same on any number
+// of workers; it bounds the cores that one stateful step can use.
+const numShards = 16
+
+// tick is the grain of the watermark: Advance is called when it passes a
+// multiple of it.
+const tick = int64(time.Second / time.Millisecond)
+
+// shards is the operator state of one source partition.
+type shards struct {
+	workers [][]*worker // by stage (from 1), then by shard
+	latest  []int64     // by stage: latest event time seen, ms since 1970
+	snapped time.Time   // when the last snapshot was taken
+}
+
+func (s *session) shardsOf(partition string) *shards {
+	if st := s.states[partition]; st != nil {
+		return st
+	}
+	st := &shards{workers: make([][]*worker, s.g.Stages), latest: make([]int64, s.g.Stages)}
+	for stage := 1; stage < s.g.Stages; stage++ {
+		for range numShards {
+			st.workers[stage] = append(st.workers[stage], newWorker(s, stage))
+		}
+		st.latest[stage] = -1 << 62
+	}
+	s.states[partition] = st
+	return st
+}
+
+// stage takes sealed epochs in order, waits for their tasks, and runs the
+// stages after the first.
+func (s *session) stage(ctx context.Context) error {
+	defer close(s.staged)
+	for e := range s.sealed {
+		var next ports
+		for _, t := range e.tasks {
+			select {
+			case <-t.done:
+			case <-ctx.Done():
+				s.left = e // its tasks may be running
+				return context.Cause(ctx)
+			}
+			e.out.merge(t.out)
+			next.merge(t.next)
+			t.out, t.next = nil, nil
+		}
+		e.tasks = nil
+		if s.g.Stages > 1 {
+			if err := s.runStages(ctx, e, next); err != nil {
+				e.release()
+				return err
+			}
+		}
+		select {
+		case s.staged <- e:
+		case <-ctx.Done():
+			e.release()
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// runStages runs the stateful stages of an epoch, one after the other, each
+// over all shards in parallel. What the shards emit is joined in the order of
+// the shards, so it depends on the epoch's rows only.
+func (s *session) runStages(ctx context.Context, e *epoch, next ports) error {
+	st := s.shardsOf(e.span.Partition)
+	for stage := 1; stage < s.g.Stages; stage++ {
+		var later ports
+		for node, n := range s.g.Nodes {
+			p := port(node, pipeline.Posts)
+			if n.Stage != stage || n.Key < 0 || p >= len(next) || len(next[p]) == 0 {
+				continue
+			}
+			out, on, err := s.runShards(ctx, st, node, next[p])
+			e.out.merge(out)
+			later.merge(on)
+			if err != nil {
+				next.release()
+				later.release()
+				return err
+			}
+		}
+		// Posts that a later stateful step reads directly pass through.
+		for node, n := range s.g.Nodes {
+			if p := port(node, pipeline.Posts); n.Stage > stage && p < len(next) {
+				for _, b := range next[p] {
+					later.add(s.g, p, b)
+				}
+				next[p] = nil
+			}
+		}
+		next.release()
+		next = later
+	}
+	next.release()
+	return s.snapshot(e, st)
+}
+
+// runShards runs one stateful node, and the stateless ones behind it, over an
+// epoch's batches.
+func (s *session) runShards(ctx context.Context, st *shards, node int, in []pipeline.Batch) (out, next ports, err error) {
+	n := s.g.Nodes[node]
+	cuts := s.advances(st, n.Stage, in)
+	owner := make([][]uint8, len(in))
+	for i, b := range in {
+		owner[i] = shardOf(b.Record.Column(n.Key))
+	}
+	outs, nexts := make([]ports, numShards), make([]ports, numShards)
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(s.o.Workers)
+	for shard := range numShards {
+		group.Go(func() error {
+			w := st.workers[n.Stage][shard]
+			w.begin(gctx, &outs[shard], &nexts[shard], node)
+			defer w.end()
+			return w.runShard(gctx, node, uint8(shard), in, owner, cuts)
+		})
+	}
+	err = group.Wait()
+	for shard := range numShards {
+		out.merge(outs[shard])
+		next.merge(nexts[shard])
+	}
+	return out, next, err
+}
+
+// advance is a place between rows where the watermark passes a tick.
+type advance struct {
+	batch, row int // before this row
+	watermark  time.Time
+}
+
+// advances walks the event times and returns where the watermark moves.
+func (s *session) advances(st *shards, stage int, in []pipeline.Batch) []advance {
+	var out []advance
+	late := s.o.Lateness.Milliseconds()
+	latest := st.latest[stage]
+	for i, b := range in {
+		col := createdAt(b.Record)
+		for r, t := range col {
+			if ts := int64(t); ts > latest {
+				if floorTick(ts-late) > floorTick(latest-late) {
+					out = append(out, advance{i, r, time.UnixMilli(floorTick(ts - late)).UTC()})
+				}
+				latest = ts
+			}
+		}
+	}
+	st.latest[stage] = latest
+	return out
+}
+
+func floorTick(ms int64) int64 {
+	q := ms / tick
+	if ms%tick < 0 {
+		q--
+	}
+	return q * tick
+}
+
+// createdAt returns the event times of a posts record.
+func createdAt(rec arrow.Record) []arrow.Timestamp {
+	i := rec.Schema().FieldIndices(pipeline.ColCreatedAt)
+	return rec.Column(i[0]).(*array.Timestamp).TimestampValues()
+}
+
+// shardOf returns each row's shard by the hash of its key.
+func shardOf(key arrow.Array) []uint8 {
+	out := make([]uint8, key.Len())
+	switch k := key.(type) {
+	case *array.Uint64:
+		var buf [8]byte
+		for i, v := range k.Uint64Values() {
+			binary.LittleEndian.PutUint64(buf[:], v)
+			out[i] = uint8(xxhash.Sum64(buf[:]) % numShards)
+		}
+	case *array.String:
+		v := column.ViewStrings(k)
+		for i := range out {
+			out[i] = uint8(xxhash.Sum64(v.At(i)) % numShards)
+		}
+	}
+	return out
+}
+
+// runShard feeds a stateful operator with its rows of all batches, and tells
+// it of the watermark in between.
+func (w *worker) runShard(ctx context.Context, node int, shard uint8, in []pipeline.Batch, owner [][]uint8, cuts []advance) error {
+	op, ok := w.ops[node].(pipeline.Stateful)
+	if !ok {
+		return fmt.Errorf("step %s: its plan has a key but %T has no state: a defect of the operator", w.s.g.Nodes[node].Name, w.ops[node])
+	}
+	var rows []int
+	for i, b := range in {
+		from := 0
+		for {
+			to := b.Rows()
+			cut := len(cuts) > 0 && cuts[0].batch == i
+			if cut {
+				to = cuts[0].row
+			}
+			rows = rows[:0]
+			for r := from; r < to; r++ {
+				if owner[i][r] == shard {
+					rows = append(rows, r)
+				}
+			}
+			if err := w.processRows(node, b, rows); err != nil {
+				return err
+			}
+			if !cut {
+				break
+			}
+			if err := op.Advance(ctx, cuts[0].watermark, w.emits[node]); err != nil {
+				return fmt.Errorf("step %s: advance: %w", w.s.g.Nodes[node].Name, err)
+			}
+			from, cuts = to, cuts[1:]
+		}
+	}
+	return nil
+}
+
+// processRows runs the operator on the given rows of a batch.
+func (w *worker) processRows(node int, b pipeline.Batch, rows []int) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	rec, err := column.Take(w.s.g.Mem, b.Record, rows)
+	if err != nil {
+		return fmt.Errorf("step %s: %w", w.s.g.Nodes[node].Name, err)
+	}
+	defer rec.Release()
+	return w.process(node, pipeline.Batch{Record: rec, Stream: b.Stream})
+}
+
+// snapshot stores the state after e when the last one is old enough.
+func (s *session) snapshot(e *epoch, st *shards) error {
+	if s.o.Store == nil || e.warm || time.Since(st.snapped) < s.o.SnapshotInterval {
+		return nil
+	}
+	st.snapped = time.Now()
+	file, err := s.o.Store.WriteSnapshot(uint64(st.snapped.UnixNano()), func(w io.Writer) error { return s.writeState(w, st) })
+	if err != nil {
+		return err
+	}
+	e.snap = &checkpoint.Snapshot{Position: e.span.To, File: file, Manifest: s.manifest}
+	return nil
+}
+
+// writeState writes, for each stage, the latest event time, and for each of
+// its stateful nodes and each shard the length and bytes of the operator's
+// own snapshot. Integers are 64-bit little-endian.
+func (s *session) writeState(w io.Writer, st *shards) error {
+	var buf bytes.Buffer
+	for stage := 1; stage < s.g.Stages; stage++ {
+		if err := binary.Write(w, binary.LittleEndian, st.latest[stage]); err != nil {
+			return err
+		}
+		for node, n := range s.g.Nodes {
+			if n.Stage != stage || n.Key < 0 {
+				continue
+			}
+			for _, wk := range st.workers[stage] {
+				buf.Reset()
+				if err := wk.ops[node].(pipeline.Stateful).Snapshot(&buf); err != nil {
+					return fmt.Errorf("step %s: %w", n.Name, err)
+				}
+				if err := binary.Write(w, binary.LittleEndian, int64(buf.Len())); err != nil {
+					return err
+				}
+				if _, err := w.Write(buf.Bytes()); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// restore brings back the state of a partition and returns the position that
+// it belongs to: the beginning when there is no snapshot of this manifest.
+func (s *session) restore(name string, p checkpoint.Partition) (pipeline.Position, error) {
+	if p.Snapshot == nil || p.Snapshot.Manifest != s.manifest {
+		return "", nil
+	}
+	data, err := s.o.Store.ReadSnapshot(p.Snapshot.File)
+	if err != nil {
+		return "", err
+	}
+	st := s.shardsOf(name)
+	for stage := 1; stage < s.g.Stages; stage++ {
+		if len(data) < 8 {
+			return "", errTruncated
+		}
+		st.latest[stage] = int64(binary.LittleEndian.Uint64(data))
+		data = data[8:]
+		for node, n := range s.g.Nodes {
+			if n.Stage != stage || n.Key < 0 {
+				continue
+			}
+			for _, wk := range st.workers[stage] {
+				var part []byte
+				if part, data, err = cutPart(data); err != nil {
+					return "", err
+				}
+				if err := wk.ops[node].(pipeline.Stateful).Restore(bytes.NewReader(part)); err != nil {
+					return "", fmt.Errorf("step %s: restore: %w", n.Name, err)
+				}
+			}
+		}
+	}
+	return p.Snapshot.Position, nil
+}
+
+var errTruncated = errors.New("engine: the snapshot of operator state is shorter than it says: move the checkpoint folder away to start from the beginning")
+
+func cutPart(data []byte) (part, rest []byte, err error) {
+	if len(data) < 8 {
+		return nil, nil, errTruncated
+	}
+	n := binary.LittleEndian.Uint64(data)
+	if n > uint64(len(data)-8) {
+		return nil, nil, errTruncated
+	}
+	return slices.Clip(data[8 : 8+n]), data[8+n:], nil
+}

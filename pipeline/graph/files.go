@@ -1,0 +1,115 @@
+package graph
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/sluicehq/sluice/pipeline"
+)
+
+// maxFile bounds a rule, list or model file.
+const maxFile = 1 << 30
+
+// DirFiles reads files below a folder (or by absolute path) and remembers what
+// it gave, so that it can be stored with the epochs that are computed from it.
+// A file is read once: all components of a graph see the same contents.
+type DirFiles struct {
+	dir      string
+	mu       sync.Mutex
+	contents map[string][]byte
+	globs    map[string][]string
+}
+
+var _ pipeline.Files = (*DirFiles)(nil)
+
+// NewDirFiles returns the files of dir, the config file's folder.
+func NewDirFiles(dir string) *DirFiles {
+	return &DirFiles{dir: dir, contents: map[string][]byte{}, globs: map[string][]string{}}
+}
+
+func (f *DirFiles) abs(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(f.dir, path)
+}
+
+// ReadFile returns the contents of path. The caller must not change them.
+func (f *DirFiles) ReadFile(path string) ([]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if data, ok := f.contents[path]; ok {
+		return data, nil
+	}
+	abs := f.abs(path)
+	info, err := os.Stat(abs)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", abs)
+	}
+	if info.Size() > maxFile {
+		return nil, fmt.Errorf("%s has %d bytes; at most %d are read", abs, info.Size(), maxFile)
+	}
+	data, err := os.ReadFile(abs)
+	if err != nil {
+		return nil, err
+	}
+	f.contents[path] = data
+	return data, nil
+}
+
+// Glob returns the paths that match pattern, sorted, relative to the folder
+// where the pattern is.
+func (f *DirFiles) Glob(pattern string) ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if paths, ok := f.globs[pattern]; ok {
+		return paths, nil
+	}
+	paths, err := filepath.Glob(f.abs(pattern))
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", pattern, err)
+	}
+	if !filepath.IsAbs(pattern) {
+		for i, p := range paths {
+			if rel, err := filepath.Rel(f.dir, p); err == nil {
+				paths[i] = rel
+			}
+		}
+	}
+	slices.Sort(paths)
+	f.globs[pattern] = paths
+	return paths, nil
+}
+
+// Read returns what was read so far: contents by path, and matches by pattern.
+func (f *DirFiles) Read() (contents map[string][]byte, globs map[string][]string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.contents, f.globs
+}
+
+// StoredFiles gives files from memory, as they were when an epoch was begun.
+type StoredFiles struct {
+	Get   func(path string) ([]byte, error)
+	Globs map[string][]string
+}
+
+var _ pipeline.Files = StoredFiles{}
+
+// ReadFile returns the stored contents of path.
+func (f StoredFiles) ReadFile(path string) ([]byte, error) { return f.Get(path) }
+
+// Glob returns the stored matches of pattern.
+func (f StoredFiles) Glob(pattern string) ([]string, error) {
+	paths, ok := f.Globs[pattern]
+	if !ok {
+		return nil, fmt.Errorf("pattern %q was not stored", pattern)
+	}
+	return paths, nil
+}
