@@ -68,6 +68,7 @@ func writeClasses(u *ucd, b *bytes.Buffer) {
 		}
 	}
 	header(b, "token")
+	b.WriteString("import \"github.com/sluicehq/sluice/internal/text/token/class\"\n\n")
 	writeArray(b, "low holds the classes of U+0000 to U+07FF: one and two bytes of UTF-8.", "low", "class.Class", "%d", table[:0x800])
 	index, data := blocks(table)
 	writeArray(b, "index maps a rune / 64 to a block of classes.", "index", "uint16", "%d", index)

@@ -2,6 +2,8 @@
 
 package token
 
+import "github.com/sluicehq/sluice/internal/text/token/class"
+
 // low holds the classes of U+0000 to U+07FF: one and two bytes of UTF-8.
 var low = [2048]class.Class{
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,

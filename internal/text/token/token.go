@@ -1,0 +1,280 @@
+// Package token cuts folded text into tokens, with hashes and byte spans.
+//
+// Words are found by the rules of UAX #29 as far as they matter to a search,
+// with these deviations:
+//
+//   - only words, numbers, emoji and what else has a [text.Kind] are tokens:
+//     spaces and punctuation are not;
+//   - runs of Han, kana, Thai, Lao, Khmer and Myanmar become overlapping bigrams
+//     of characters (each with its combining marks), or a single one where the
+//     run has one character only: these scripts have no spaces between words,
+//     and a phrase of bigrams finds any word of two or more characters;
+//   - a full stop joins digits but not letters, since posts often lack the space
+//     after it; the labels of a domain are joined when it ends in a known public
+//     suffix (see Append);
+//   - the colon joins nothing, and quotation marks do not join Hebrew letters;
+//   - URLs, mentions and hashtags are one token each.
+package token
+
+import (
+	"slices"
+	"unicode/utf8"
+
+	"github.com/sluicehq/sluice/internal/text"
+	"github.com/sluicehq/sluice/internal/text/token/class"
+)
+
+// Tokens holds tokens as parallel slices. Spans are half open.
+type Tokens struct {
+	Hash       []uint64 // Hash of the bytes at Start:End
+	Start, End []uint32
+	Kind       []text.Kind
+}
+
+// Len returns the number of tokens.
+func (t *Tokens) Len() int { return len(t.Hash) }
+
+// Reset drops all tokens and keeps the memory.
+func (t *Tokens) Reset() { t.truncate(0) }
+
+func (t *Tokens) truncate(n int) {
+	t.Hash, t.Start, t.End, t.Kind = t.Hash[:n], t.Start[:n], t.End[:n], t.Kind[:n]
+}
+
+// grow makes room for n more tokens.
+func (t *Tokens) grow(n int) {
+	t.Hash = slices.Grow(t.Hash, n)
+	t.Start = slices.Grow(t.Start, n)
+	t.End = slices.Grow(t.End, n)
+	t.Kind = slices.Grow(t.Kind, n)
+}
+
+// Append appends the tokens of the text buf[from:to], in order; their spans
+// are relative to from. It may read buf beyond to, never write.
+//
+// A URL begins with http://, https:// or www., or is a bare domain: at least two
+// labels of ASCII letters, digits and hyphens that end in a public suffix, and
+// where that is a country's (two letters), a path must follow or the suffix
+// have two labels: "example.com", "t.me/name", "site.co.uk", but not "end.it".
+// It ends before white space, quotes, brackets of markup and characters of
+// scripts without spaces, less closing punctuation.
+func (t *Tokens) Append(buf []byte, from, to int) {
+	s := scanner{Tokens: t, buf: buf, from: from, to: to, first: t.Len()}
+	s.grow(to - from)
+	s.scan()
+}
+
+// scanner is one call of Append. Positions are those of buf.
+type scanner struct {
+	*Tokens
+	buf      []byte
+	from, to int
+	first    int // the text's first token
+}
+
+// at returns the class of the character at i and its length; Other at the end.
+func (s *scanner) at(i int) (class.Class, int) {
+	if i >= s.to {
+		return class.Other, 0
+	}
+	b := s.buf[i]
+	if b < utf8.RuneSelf {
+		return low[b], 1
+	}
+	r, size := utf8.DecodeRune(s.buf[i:s.to])
+	return classOf(r), size
+}
+
+func classOf(r rune) class.Class {
+	switch {
+	case r < 0x800:
+		return low[r]
+	case r < class.Limit:
+		return classes[int(index[r>>6])<<6|int(r&63)]
+	}
+	return class.Beyond(r)
+}
+
+// before returns the class of the character that ends at i.
+func (s *scanner) before(i int) class.Class {
+	if i <= s.from {
+		return class.Other
+	}
+	r, _ := utf8.DecodeLastRune(s.buf[s.from:i])
+	return classOf(r)
+}
+
+// put appends the token buf[from:to].
+func (s *scanner) put(from, to int, kind text.Kind) {
+	s.Hash = append(s.Hash, hashOf(s.buf, from, to))
+	s.Start = append(s.Start, uint32(from-s.from))
+	s.End = append(s.End, uint32(to-s.from))
+	s.Kind = append(s.Kind, kind)
+}
+
+func (s *scanner) scan() {
+	for i := s.from; i < s.to; {
+		c, size := s.at(i)
+		switch c {
+		case class.Letter, class.Digit, class.Connector, class.Mark:
+			i = s.word(i)
+		case class.Spaceless:
+			i = s.bigrams(i)
+		case class.Emoji, class.Modifier, class.Regional:
+			i = s.emoji(i)
+		case class.Hash:
+			i = s.hashtag(i)
+		case class.At:
+			i = s.mention(i)
+		default:
+			i += size
+		}
+	}
+}
+
+// inWord reports whether c is part of a word wherever it stands.
+func inWord(c class.Class) bool { return c >= class.Letter && c <= class.Connector }
+
+// word puts the word, number or URL at i and returns where it ends.
+func (s *scanner) word(i int) int {
+	start, end, letters, digits := i, i, false, false
+	prev := class.Other
+	for {
+		c, size := s.at(end)
+		if !inWord(c) {
+			next, _ := s.at(end + size)
+			if !joins(prev, c, next) {
+				break
+			}
+		}
+		letters = letters || c == class.Letter
+		digits = digits || c == class.Digit
+		if c != class.Mark {
+			prev = c
+		}
+		end += size
+	}
+	if end < s.to {
+		if u := s.url(start, end); u > end {
+			return u
+		}
+	}
+	switch {
+	case letters:
+		s.put(start, end, text.Word)
+	case digits:
+		s.put(start, end, text.Number)
+	}
+	return end
+}
+
+// joins reports whether c joins the characters around it to one word: WB6,
+// WB7, WB11 and WB12 of UAX #29.
+func joins(prev, c, next class.Class) bool {
+	switch c {
+	case class.Apostrophe:
+		return prev == next && (next == class.Letter || next == class.Digit)
+	case class.MidLetter:
+		return prev == class.Letter && next == class.Letter
+	case class.Dot, class.MidNumber:
+		return prev == class.Digit && next == class.Digit
+	}
+	return false
+}
+
+// bigrams puts the run of Spaceless characters at i and returns its end.
+func (s *scanner) bigrams(i int) int {
+	start, middle, end := i, i, s.cluster(i)
+	for {
+		c, _ := s.at(end)
+		if c != class.Spaceless {
+			break
+		}
+		start, middle, end = middle, end, s.cluster(end)
+		s.put(start, end, text.Bigram)
+	}
+	if middle == i {
+		s.put(i, end, text.Bigram)
+	}
+	return end
+}
+
+// cluster returns the end of the character at i and its marks.
+func (s *scanner) cluster(i int) int {
+	_, size := s.at(i)
+	i += size
+	for {
+		c, size := s.at(i)
+		if c != class.Mark {
+			return i
+		}
+		i += size
+	}
+}
+
+// emoji puts the emoji or flag at i and returns its end.
+func (s *scanner) emoji(i int) int {
+	c, size := s.at(i)
+	end := i + size
+	next, size := s.at(end)
+	if c == class.Regional && next == class.Regional {
+		end += size
+	}
+	for c == class.Emoji && next == class.Modifier {
+		end += size
+		next, size = s.at(end)
+	}
+	s.put(i, end, text.Emoji)
+	return end
+}
+
+// hashtag puts the hashtag at i, which is a '#', and returns its end, or i+1
+// where none is.
+func (s *scanner) hashtag(i int) int {
+	if b := s.before(i); inWord(b) || b == class.Spaceless || i > s.from && s.buf[i-1] == '&' {
+		return i + 1
+	}
+	end, named := i+1, false
+	for {
+		c, size := s.at(end)
+		if !inWord(c) && c != class.Spaceless {
+			break
+		}
+		named = named || c == class.Letter || c == class.Spaceless
+		end += size
+	}
+	if !named {
+		return i + 1
+	}
+	s.put(i+1, end, text.Hashtag)
+	return end
+}
+
+// mention puts the mention at i, which is an '@', and returns its end, or i+1
+// where none is. Handles are those of Twitter (name), Bluesky (name.host) and
+// Mastodon (name@host).
+func (s *scanner) mention(i int) int {
+	if inWord(s.before(i)) {
+		return i + 1
+	}
+	end := i + 1
+	for end < s.to {
+		b := s.buf[end]
+		if !isAlnum(b) && b != '_' {
+			joint := (b == '.' || b == '-' || b == '@') && end > i+1 && end+1 < s.to && isAlnum(s.buf[end+1])
+			if !joint {
+				break
+			}
+		}
+		end++
+	}
+	if end == i+1 {
+		return end
+	}
+	s.put(i+1, end, text.Mention)
+	return end
+}
+
+func isAlnum(b byte) bool {
+	return b >= 'a' && b <= 'z' || b >= '0' && b <= '9' || b >= 'A' && b <= 'Z'
+}

@@ -1,0 +1,101 @@
+package token
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/sluicehq/sluice/internal/text"
+)
+
+func TestTokens(t *testing.T) {
+	datadriven.RunTest(t, "testdata/token.txt", func(t *testing.T, d *datadriven.TestData) string {
+		var b strings.Builder
+		switch d.Cmd {
+		case "tokens":
+			var toks Tokens
+			in := []byte(d.Input)
+			toks.Append(in, 0, len(in))
+			for i := range toks.Len() {
+				fmt.Fprintf(&b, "%-7s %s [%d:%d]\n", toks.Kind[i], in[toks.Start[i]:toks.End[i]], toks.Start[i], toks.End[i])
+			}
+		case "domains":
+			var doms Domains
+			for line := range strings.Lines(d.Input) {
+				line = strings.TrimSuffix(line, "\n")
+				fmt.Fprintf(&b, "%s -> %q\n", line, doms.Of([]byte(line)))
+			}
+		default:
+			d.Fatalf(t, "unknown command %q", d.Cmd)
+		}
+		return b.String()
+	})
+}
+
+// TestHash pins the hash function: hashes are stored.
+func TestHash(t *testing.T) {
+	for in, want := range map[string]uint64{} {
+		if got := Hash([]byte(in)); got != want {
+			t.Errorf("Hash(%q) = %#x, want %#x", in, got, want)
+		}
+	}
+}
+
+// check checks what holds for the tokens of any text.
+func check(t *testing.T, in []byte, toks *Tokens) {
+	t.Helper()
+	n := toks.Len()
+	if len(toks.Start) != n || len(toks.End) != n || len(toks.Kind) != n {
+		t.Fatalf("%+q: lengths %d, %d, %d, %d", in, n, len(toks.Start), len(toks.End), len(toks.Kind))
+	}
+	for i := range n {
+		s, e := toks.Start[i], toks.End[i]
+		if s >= e || int(e) > len(in) {
+			t.Fatalf("%+q: token %d is %d..%d", in, i, s, e)
+		}
+		if toks.Kind[i] == 0 || toks.Kind[i] > text.Bigram {
+			t.Fatalf("%+q: token %d is of kind %d", in, i, toks.Kind[i])
+		}
+		if got := Hash(bytes.Clone(in[s:e])); got != toks.Hash[i] {
+			t.Fatalf("%+q: token %q has hash %#x, want %#x", in, in[s:e], toks.Hash[i], got)
+		}
+		if i > 0 && (s <= toks.Start[i-1] || s < toks.End[i-1] && (toks.Kind[i] != text.Bigram || toks.Kind[i-1] != text.Bigram)) {
+			t.Fatalf("%+q: token %d at %d..%d overlaps %d..%d", in, i, s, e, toks.Start[i-1], toks.End[i-1])
+		}
+		if utf8.Valid(in) && !(utf8.RuneStart(in[s]) && (int(e) == len(in) || utf8.RuneStart(in[e]))) {
+			t.Fatalf("%+q: token %d at %d..%d splits a character", in, i, s, e)
+		}
+	}
+}
+
+func FuzzTokens(f *testing.F) {
+	for _, s := range []string{
+		"hello don't 3.14 https://example.com/x, t.me/a @u@h.x #tag_1 #", "東京都 ไทยน้ํา 👍🏽🇩🇪🇫", "привет end.it a-b.co.uk",
+		"www.x http://", "\xff\xc3\xe0\x80", "..a.b..com-.org", "́́", "_'_'a'1'b", "@a.b-", "&#x27;",
+	} {
+		f.Add([]byte(s), uint8(0), uint8(0))
+	}
+	f.Fuzz(func(t *testing.T, in []byte, before, after uint8) {
+		var toks Tokens
+		toks.Append(in, 0, len(in))
+		check(t, in, &toks)
+		// The same within a larger buffer and behind other tokens.
+		buf := bytes.Repeat([]byte("z"), int(before))
+		from := len(buf)
+		buf = append(append(buf, in...), bytes.Repeat([]byte("."), int(after))...)
+		n := toks.Len()
+		toks.Append(buf, from, from+len(in))
+		if toks.Len() != 2*n {
+			t.Fatalf("%+q: %d tokens, in a larger buffer %d", in, n, toks.Len()-n)
+		}
+		for i := range n {
+			if toks.Hash[i] != toks.Hash[n+i] || toks.Start[i] != toks.Start[n+i] || toks.End[i] != toks.End[n+i] || toks.Kind[i] != toks.Kind[n+i] {
+				t.Fatalf("%+q: token %d differs in a larger buffer", in, i)
+			}
+		}
+	})
+}

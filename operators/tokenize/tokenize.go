@@ -1,0 +1,167 @@
+// Package tokenize is the operator that cuts a post's folded text into tokens
+// and names the domains that the post links to.
+package tokenize
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+
+	"github.com/sluicehq/sluice/internal/column"
+	"github.com/sluicehq/sluice/internal/text"
+	"github.com/sluicehq/sluice/internal/text/token"
+	"github.com/sluicehq/sluice/pipeline"
+)
+
+// Config is the operator's config; there is nothing to set.
+type Config struct{}
+
+// Factory describes the operator.
+func Factory() pipeline.Factory {
+	return pipeline.OperatorFactory(pipeline.Factory{
+		Name:    "tokenize",
+		Summary: "cuts the folded text into words, bigrams, hashtags, mentions, URLs and emoji",
+		Doc: "Adds `" + pipeline.ColTokenCount + "` (words, numbers, hashtags, mentions and bigrams), `" + pipeline.ColURLDomains +
+			"` (the registrable domains of the post's urls and of URLs in its text, each once) and, for later steps only, " +
+			"the lists `tokens.hash`, `tokens.start`, `tokens.end` and `tokens.kind`. Scripts without spaces between words " +
+			"(Han, kana, Thai, Lao, Khmer, Myanmar) are cut into overlapping pairs of characters. Needs a normalize step before it.",
+		Example: "{}\n",
+	}, func() Config { return Config{} }, newPlan)
+}
+
+type plan struct {
+	mem          memory.Allocator
+	out          *arrow.Schema
+	folded, urls int // positions
+}
+
+func newPlan(bc pipeline.BuildContext, _ *Config, in *arrow.Schema) (pipeline.Plan, error) {
+	p := &plan{mem: bc.Mem}
+	var err error
+	if p.folded, err = pipeline.Column(in, pipeline.ColTextFolded, arrow.BinaryTypes.String); err != nil {
+		return nil, fmt.Errorf("tokenize: %w", err)
+	}
+	if p.urls, err = pipeline.Column(in, pipeline.ColURLs, pipeline.ListOf(arrow.BinaryTypes.String)); err != nil {
+		return nil, fmt.Errorf("tokenize: %w", err)
+	}
+	list := func(name string, of arrow.DataType) arrow.Field {
+		return arrow.Field{Name: name, Type: pipeline.ListOf(of)}
+	}
+	p.out, err = pipeline.AppendFields(in,
+		pipeline.Transient(list(pipeline.ColTokenHash, arrow.PrimitiveTypes.Uint64)),
+		pipeline.Transient(list(pipeline.ColTokenStart, arrow.PrimitiveTypes.Uint32)),
+		pipeline.Transient(list(pipeline.ColTokenEnd, arrow.PrimitiveTypes.Uint32)),
+		pipeline.Transient(list(pipeline.ColTokenKind, arrow.PrimitiveTypes.Uint8)),
+		arrow.Field{Name: pipeline.ColTokenCount, Type: arrow.PrimitiveTypes.Uint32},
+		list(pipeline.ColURLDomains, arrow.BinaryTypes.String),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("tokenize: %w", err)
+	}
+	return p, nil
+}
+
+func (p *plan) Output() *arrow.Schema    { return p.out }
+func (p *plan) Emits() []pipeline.Stream { return nil }
+func (p *plan) New() pipeline.Operator {
+	return &operator{
+		plan: p,
+		hash: column.NewFixed[uint64](p.mem), start: column.NewFixed[uint32](p.mem), end: column.NewFixed[uint32](p.mem),
+		kind: column.NewFixed[uint8](p.mem), rows: column.NewOffsets(p.mem), count: column.NewFixed[uint32](p.mem),
+		domain: column.NewStrings(p.mem), domainRows: column.NewOffsets(p.mem),
+	}
+}
+
+type operator struct {
+	*plan
+	tokens     token.Tokens
+	domains    token.Domains
+	hash       *column.Fixed[uint64]
+	start, end *column.Fixed[uint32]
+	kind       *column.Fixed[uint8]
+	rows       *column.Offsets
+	count      *column.Fixed[uint32]
+	domain     *column.Strings
+	domainRows *column.Offsets
+}
+
+// Process implements [pipeline.Operator].
+func (o *operator) Process(_ context.Context, in pipeline.Batch, emit pipeline.Emit) error {
+	folded := column.ViewStrings(in.Record.Column(o.folded))
+	urlRows, child := column.ViewList(in.Record.Column(o.urls))
+	urls := column.ViewStrings(child)
+	o.tokens.Reset()
+	for i := range folded.Len() {
+		first := o.tokens.Len()
+		from, to := int(folded.Offsets[i]), int(folded.Offsets[i+1])
+		o.tokens.Append(folded.Data, from, to)
+		o.rows.End(o.tokens.Len())
+		links := o.countRow(first)
+		o.addDomains(folded.Data[from:to], first, links, urls, urlRows[i], urlRows[i+1])
+	}
+	return emit(pipeline.Batch{Record: column.Append(in.Record, o.out, o.arrays()...), Stream: in.Stream})
+}
+
+// countRow closes the row of token_count and returns the number of URLs among
+// the row's tokens, which begin with first.
+func (o *operator) countRow(first int) (links int) {
+	counted := uint32(0)
+	for _, k := range o.tokens.Kind[first:] {
+		if k.Counted() {
+			counted++
+		}
+		if k == text.URL {
+			links++
+		}
+	}
+	o.count.Append(counted)
+	return links
+}
+
+// addDomains closes the row of url_domains: the domains of urls[from:to] and of
+// the row's URL tokens, in order, each once.
+func (o *operator) addDomains(folded []byte, first, links int, urls column.StringView, from, to int32) {
+	begin := o.domain.Len()
+	for i := from; i < to; i++ {
+		o.addDomain(begin, urls.At(int(i)))
+	}
+	for j := first; links > 0; j++ {
+		if o.tokens.Kind[j] == text.URL {
+			o.addDomain(begin, folded[o.tokens.Start[j]:o.tokens.End[j]])
+			links--
+		}
+	}
+	o.domainRows.End(o.domain.Len())
+}
+
+func (o *operator) addDomain(begin int, url []byte) {
+	d := o.domains.Of(url)
+	if d == "" {
+		return
+	}
+	for i := begin; i < o.domain.Len(); i++ {
+		if string(o.domain.At(i)) == d {
+			return
+		}
+	}
+	o.domain.AppendString(d)
+}
+
+// arrays returns the finished columns in the order of the schema.
+func (o *operator) arrays() []arrow.Array {
+	copy(o.hash.Extend(o.tokens.Len()), o.tokens.Hash)
+	copy(o.start.Extend(o.tokens.Len()), o.tokens.Start)
+	copy(o.end.Extend(o.tokens.Len()), o.tokens.End)
+	kinds := o.kind.Extend(o.tokens.Len())
+	for i, k := range o.tokens.Kind {
+		kinds[i] = uint8(k)
+	}
+	out := o.rows.NewLists(
+		o.hash.NewArray(arrow.PrimitiveTypes.Uint64), o.start.NewArray(arrow.PrimitiveTypes.Uint32),
+		o.end.NewArray(arrow.PrimitiveTypes.Uint32), o.kind.NewArray(arrow.PrimitiveTypes.Uint8),
+	)
+	out = append(out, o.count.NewArray(arrow.PrimitiveTypes.Uint32))
+	return append(out, o.domainRows.NewLists(o.domain.NewArray(arrow.BinaryTypes.String))...)
+}
