@@ -26,10 +26,10 @@ import (
 // Config says how records are decoded. Every source embeds it, so its fields
 // stand at the source's own level.
 type Config struct {
-	Format     string            `koanf:"format" doc:"What a record looks like: plain, jetstream, mastodon, twitter_v1, twitter_v2, or custom (only what columns says)."`
+	Format     string            `koanf:"format" enum:"plain,jetstream,mastodon,twitter_v1,twitter_v2,custom" doc:"What a record looks like: plain, jetstream, mastodon, twitter_v1, twitter_v2, or custom (only what columns says)."`
 	Columns    map[string]Column `koanf:"columns" doc:"Columns by name: where a standard column is found instead, or a further typed column."`
 	MaxRecord  pipeline.ByteSize `koanf:"max_record" doc:"A longer record is rejected as too_large; at most 64MiB."`
-	TimeFormat string            `koanf:"time_format" doc:"How times are written: auto, rfc3339, unix, unix_ms, unix_us, twitter (Mon Jan 02 15:04:05 -0700 2006)."`
+	TimeFormat string            `koanf:"time_format" enum:"auto,rfc3339,unix,unix_ms,unix_us,twitter" doc:"How times are written: auto, rfc3339, unix, unix_ms, unix_us, twitter (Mon Jan 02 15:04:05 -0700 2006)."`
 	MinTime    string            `koanf:"min_time" doc:"A post created before it is rejected as time_out_of_range: a date or an RFC 3339 time."`
 	MaxTime    string            `koanf:"max_time" doc:"A post created at it or later is rejected as time_out_of_range: a date or an RFC 3339 time."`
 }
@@ -38,7 +38,7 @@ type Config struct {
 type Column struct {
 	Path     string `koanf:"path" doc:"Where the value is: a.b, a[0], a[*].b for all elements, [\"a.b\"] for a key with such characters; alternatives as x | y."`
 	Value    string `koanf:"value" doc:"A constant instead of a path; for columns of type string."`
-	Type     string `koanf:"type" doc:"string, int, float, bool, timestamp or strings; a standard column has its own."`
+	Type     string `koanf:"type" enum:"string,int,float,bool,timestamp,strings" doc:"string, int, float, bool, timestamp or strings; a standard column has its own."`
 	Required bool   `koanf:"required" doc:"Reject a record that lacks the value."`
 }
 
