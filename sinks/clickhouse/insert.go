@@ -1,0 +1,180 @@
+package clickhouse
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
+
+	"github.com/sluicehq/sluice/pipeline"
+)
+
+// target is a table with the columns that an epoch's records bring to it.
+type target struct {
+	table   string
+	columns []column
+	schema  *arrow.Schema // of the stored columns: what goes over the wire
+	width   int           // number of columns of the stream's records
+	insert  string        // INSERT INTO table (columns)
+}
+
+func newTarget(table string, in *arrow.Schema, types map[string]string) (*target, error) {
+	cols, err := storedColumns(in, types)
+	if err != nil {
+		return nil, err
+	}
+	fields := make([]arrow.Field, len(cols))
+	for i, c := range cols {
+		fields[i] = arrow.Field{Name: c.field.Name, Type: c.field.Type, Nullable: c.field.Nullable}
+	}
+	return &target{
+		table: table, columns: cols, width: in.NumFields(),
+		schema: arrow.NewSchema(fields, nil),
+		insert: "INSERT INTO " + quoteName(table) + " (" + quoteNames(cols) + ")",
+	}, nil
+}
+
+// project returns the stored columns of a record of the stream, to be
+// released.
+func (t *target) project(rec arrow.Record) (arrow.Record, error) {
+	if int(rec.NumCols()) != t.width {
+		return nil, fmt.Errorf("%s: a batch has %d columns, the plan has %d", t.table, rec.NumCols(), t.width)
+	}
+	cols := make([]arrow.Array, len(t.columns))
+	for i, c := range t.columns {
+		col := rec.Column(c.index)
+		if col.DataType().ID() != c.field.Type.ID() {
+			return nil, fmt.Errorf("%s: column %q of a batch is of type %s, the plan has %s", t.table, c.field.Name, col.DataType(), c.field.Type)
+		}
+		cols[i] = col
+	}
+	return array.NewRecord(t.schema, cols, rec.NumRows()), nil
+}
+
+// inserter writes the records as one INSERT. Implementations differ in the
+// bytes that they send, never in the rows that arrive.
+type inserter func(ctx context.Context, conn driver.Conn, t *target, records []arrow.Record) error
+
+// insertArrow sends the records as they are, as an Arrow IPC stream over HTTP.
+func insertArrow(compression string) inserter {
+	return func(ctx context.Context, conn driver.Conn, t *target, records []arrow.Record) error {
+		return conn.InsertFormat(ctx, "ArrowStream", t.insert, newIPCReader(t, records, compression))
+	}
+}
+
+// ipcReader encodes records as an Arrow IPC stream, one record at a time, as
+// it is read: its memory is that of one encoded record.
+type ipcReader struct {
+	target  *target
+	records []arrow.Record
+	buf     bytes.Buffer
+	writer  *ipc.Writer
+	err     error // what Read returns when buf is empty
+}
+
+func newIPCReader(t *target, records []arrow.Record, compression string) *ipcReader {
+	r := &ipcReader{target: t, records: records}
+	opts := []ipc.Option{ipc.WithSchema(t.schema)}
+	switch compression {
+	case "lz4":
+		opts = append(opts, ipc.WithLZ4())
+	case "zstd":
+		opts = append(opts, ipc.WithZstd())
+	}
+	r.writer = ipc.NewWriter(&r.buf, opts...)
+	return r
+}
+
+func (r *ipcReader) Read(p []byte) (int, error) {
+	for r.buf.Len() == 0 {
+		if r.err != nil {
+			return 0, r.err
+		}
+		r.err = r.fill()
+	}
+	return r.buf.Read(p)
+}
+
+// fill encodes the next record, or the end of the stream.
+func (r *ipcReader) fill() error {
+	if len(r.records) == 0 {
+		if err := r.writer.Close(); err != nil {
+			return fmt.Errorf("encode %s: %w", r.target.table, err)
+		}
+		return io.EOF
+	}
+	rec, err := r.target.project(r.records[0])
+	if err != nil {
+		return err
+	}
+	defer rec.Release()
+	r.records = r.records[1:]
+	if err := r.writer.Write(rec); err != nil {
+		return fmt.Errorf("encode %s: %w", r.target.table, err)
+	}
+	return nil
+}
+
+// version is a server's version, for what depends on it.
+type version struct{ major, minor uint64 }
+
+func (v version) atLeast(major, minor uint64) bool {
+	return v.major > major || v.major == major && v.minor >= minor
+}
+
+// unboundedRows is far more than an epoch has: the server gathers all record
+// batches of an INSERT into one block, which the token then covers.
+const unboundedRows = 1 << 40
+
+// insertSettings are pinned for every INSERT of an epoch. A setting that the
+// server does not know would fail the statement, so newer ones depend on its
+// version.
+func insertSettings(v version, http bool, token string) clickhouse.Settings {
+	s := clickhouse.Settings{
+		"insert_deduplicate":                                  1,
+		"insert_deduplication_token":                          token,
+		"deduplicate_blocks_in_dependent_materialized_views":  1,
+		"async_insert":                                        0,
+		"min_insert_block_size_rows":                          uint64(unboundedRows),
+		"min_insert_block_size_bytes":                         0,
+		"max_insert_block_size":                               uint64(unboundedRows),
+		"max_partitions_per_insert_block":                     0,
+		"parallel_view_processing":                            0,
+		"input_format_null_as_default":                        0,
+		"input_format_skip_unknown_fields":                    0,
+		"input_format_arrow_allow_missing_columns":            0,
+		"input_format_arrow_case_insensitive_column_matching": 0,
+		"materialized_views_ignore_errors":                    0,
+		"insert_quorum_parallel":                              1,
+		"input_format_arrow_skip_columns_with_unsupported_types_in_schema_inference": 0,
+	}
+	if v.atLeast(26, 2) {
+		s["deduplicate_insert"] = "enable"
+		s["exclude_materialize_skip_indexes_on_insert"] = textIndexName
+	}
+	if http {
+		s["wait_end_of_query"] = 1
+	}
+	return s
+}
+
+// splitStreams groups the batches that have rows by stream.
+func splitStreams(in []pipeline.Batch) ([pipeline.NumStreams][]arrow.Record, error) {
+	var out [pipeline.NumStreams][]arrow.Record
+	for _, b := range in {
+		if int(b.Stream) >= pipeline.NumStreams || b.Record == nil {
+			return out, errors.New("clickhouse: a batch of an unknown stream, or without a record")
+		}
+		if b.Record.NumRows() > 0 {
+			out[b.Stream] = append(out[b.Stream], b.Record)
+		}
+	}
+	return out, nil
+}
