@@ -125,6 +125,9 @@ func (s *server) query(r *http.Request, req *request, who role, out *output) err
 	if strings.TrimSpace(text) == helloQuery && strings.EqualFold(req.format, "Native") {
 		return s.hello(req, out)
 	}
+	if st.sql == "" {
+		return exceptionf(codeSyntaxError, "SYNTAX_ERROR", "Empty query")
+	}
 	if st.clientFile {
 		return exceptionf(codeNotImplemented, "NOT_IMPLEMENTED", "INTO OUTFILE and FROM INFILE are not allowed over HTTP: they would name files of the server")
 	}
@@ -159,10 +162,6 @@ func readStatement(query string, body io.Reader) (text string, st statement, res
 	buf := make([]byte, 0, 4<<10)
 	parsed := 0
 	for {
-		if len(buf) > maxQueryBytes {
-			return "", statement{}, nil, exceptionf(codeSyntaxError, "SYNTAX_ERROR",
-				"the statement is longer than %d bytes; send data as the data of an INSERT", maxQueryBytes)
-		}
 		if len(buf) == cap(buf) {
 			buf = append(buf, make([]byte, len(buf))...)[:len(buf)]
 		}
@@ -172,6 +171,14 @@ func readStatement(query string, body io.Reader) (text string, st statement, res
 			return "", statement{}, nil, readFailed(err)
 		}
 		atEOF := err != nil
+		if len(buf) > maxQueryBytes {
+			// Without its data: an INSERT whose data has begun is recognized in far less.
+			if st, ok := parseStatement(string(buf), false); ok {
+				return string(buf), st, in, nil
+			}
+			return "", statement{}, nil, exceptionf(codeSyntaxError, "SYNTAX_ERROR",
+				"the statement is longer than %d bytes; send data as the data of an INSERT", maxQueryBytes)
+		}
 		// Looked at again only when it has doubled: the work stays linear.
 		if !atEOF && len(buf) < 2*parsed {
 			continue

@@ -73,13 +73,9 @@ func parseInsert(text string, sc *scanner, atEOF bool) (statement, bool) {
 			depth++
 		case t.punct(text, ')'):
 			depth--
-		case depth > 0 || t.kind != tokenWord || afterInto:
+		case depth > 0 || t.kind != tokenWord || afterInto: // no clause
 		case t.is(text, "SELECT"), t.is(text, "WITH"), t.is(text, "INFILE") && prev.is(text, "FROM"):
 			return statement{}, false
-		case t.is(text, "VALUES") && complete:
-			return statement{
-				kind: kindInsert, sql: text[:t.start], format: "Values", dataAt: t.end, inlineValues: true,
-			}, true
 		case prev.is(text, "FORMAT") && complete:
 			at, ok := dataStart(text, t.end, atEOF)
 			if !ok {
@@ -87,6 +83,10 @@ func parseInsert(text string, sc *scanner, atEOF bool) (statement, bool) {
 			}
 			return statement{
 				kind: kindInsert, sql: text[:prev.start], format: text[t.start:t.end], dataAt: at,
+			}, true
+		case t.is(text, "VALUES") && complete:
+			return statement{
+				kind: kindInsert, sql: text[:t.start], format: "Values", dataAt: t.end, inlineValues: true,
 			}, true
 		}
 		afterInto = i == 0 && t.is(text, "INTO")
