@@ -142,3 +142,11 @@ func (c *Config) Validate() error {
 	}
 	return errors.Join(errs...)
 }
+
+// MaxRows returns how many rows the config can make before its event time
+// reaches the year 9999 or the count of rows 10^12.
+func (c *Config) MaxRows() int64 {
+	// Times are written with four digits of the year.
+	end := time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC).UnixMilli()
+	return min(maxRows, (end-c.Start.UnixMilli())/1000*c.EventRate)
+}

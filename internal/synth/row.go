@@ -54,9 +54,7 @@ func New(cfg Config) (*Generator, error) {
 		g.seeds[salt] = mix(cfg.Seed, uint64(salt)+0x5eed)
 	}
 	g.jitter = int(cfg.Jitter.Milliseconds())
-	// Times are written with four digits of the year.
-	end := time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC).UnixMilli()
-	g.rows = min(maxRows, (end-g.startMS)/1000*cfg.EventRate)
+	g.rows = cfg.MaxRows()
 	g.reset()
 	return g, nil
 }
