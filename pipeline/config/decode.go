@@ -110,7 +110,7 @@ func (d *decoder) sectionValue(n *node, path string, v reflect.Value) {
 	case n.isNull():
 		d.section(&node{kind: mapping, at: n.at, keyAt: n.keyAt}, path, v)
 	default:
-		d.wrong(n, path, "settings as a mapping", "keys: "+strings.Join(keysOf(v.Type()), ", "))
+		d.wrong(n, path, "settings as a mapping", "its keys are "+strings.Join(keysOf(v.Type()), ", "))
 	}
 }
 
@@ -143,7 +143,7 @@ func (d *decoder) section(n *node, path string, v reflect.Value) {
 		case child != nil:
 			d.value(child, join(path, f.key), v.FieldByIndex(f.index), f)
 		case f.required && v.FieldByIndex(f.index).IsZero():
-			d.probs.add(n.place(), path, fmt.Sprintf("the key %q is missing", f.key), exampleHint(f.example))
+			d.probs.add(n.place(), path, fmt.Sprintf("the key %q is missing", f.key), keyExample(f))
 		}
 	}
 	d.oneOf(n, path, v, fields)
@@ -225,7 +225,11 @@ func (d *decoder) list(n *node, path string, v reflect.Value, f *field) {
 	case n.kind == scalar && !n.isNull() && scalarType(elem):
 		items = []*node{n}
 	case n.kind != list:
-		d.wrong(n, path, "a list of "+words(elem, true), listExample(f.example))
+		hint := listExample(f.example)
+		if !scalarType(elem) && f.example == "" {
+			hint = `start each entry with "- "`
+		}
+		d.wrong(n, path, "a list of "+words(elem, true), hint)
 		return
 	}
 	out := reflect.MakeSlice(v.Type(), 0, len(items))
@@ -305,7 +309,7 @@ func (d *decoder) text(n *node, path string, v reflect.Value, f *field) {
 		d.enum(n, path, n.value, f)
 		return
 	}
-	d.probs.add(n.at, path, scrub(err.Error(), []*node{n}, nil), exampleHint(f.example))
+	d.probs.add(n.at, path, scrub(err.Error(), []*node{n}, hiddenOnly(n)), exampleHint(f.example))
 }
 
 // enum checks text against the values that the field allows.
@@ -314,7 +318,7 @@ func (d *decoder) enum(n *node, path, value string, f *field) {
 		return
 	}
 	hint := ""
-	if !n.interpolated {
+	if !n.interpolated && !n.hidden {
 		hint = didYouMean(value, f.enum)
 	}
 	d.probs.add(n.at, path, "want one of "+strings.Join(f.enum, ", ")+"; found "+n.describe(), hint)
@@ -333,6 +337,13 @@ func exampleHint(example string) string {
 		return ""
 	}
 	return "write for example " + example
+}
+
+func keyExample(f *field) string {
+	if f.example == "" {
+		return ""
+	}
+	return exampleHint(f.key + ": " + f.example)
 }
 
 func listExample(example string) string {

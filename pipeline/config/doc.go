@@ -26,7 +26,8 @@
 //
 // In a variable's name a double underscore separates levels and letters are
 // lower-cased. A value that starts with [, {, " or ' is read as YAML, any other
-// is one scalar as it stands. Variables that the program reads for other
+// is one scalar as it stands. Overrides become part of the config that is kept
+// beside the checkpoint: give secrets as ${...}. Variables that the program reads for other
 // purposes (see [ExemptVariables]) and those that Kubernetes sets for a service
 // called sluice are left alone; any other SLUICE_ name must name a setting. In a
 // --set path a dot within a key is written `\.`.

@@ -16,9 +16,9 @@ type expander struct {
 	files map[string]string // contents already read
 }
 
-// tree expands every scalar below n.
-func (x *expander) tree(n *node) {
-	n.walk("", func(path string, n *node) {
+// tree expands every scalar of n, whose path is given for errors.
+func (x *expander) tree(path string, n *node) {
+	n.walk(path, func(path string, n *node) {
 		if !strings.Contains(n.text, "${") {
 			return
 		}

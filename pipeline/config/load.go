@@ -105,7 +105,7 @@ func Parse(name string, data []byte, o Options) (*Spec, error) {
 		return nil, l.probs.err()
 	}
 	x := &expander{opts: &o, dir: filepath.Dir(name), probs: &l.probs, left: maxExpanded, files: make(map[string]string)}
-	x.tree(root)
+	x.tree("", root)
 	s := newSpec(name, root.without(ignored(root)...), &l.probs)
 	if err := l.probs.err(); err != nil {
 		return nil, err
@@ -194,7 +194,7 @@ func (l *loader) includes(in *origin, inc *node, depth int) {
 			l.probs.add(n.at, path, "want a file's path, found "+n.describe(), "")
 			continue
 		}
-		x.tree(n)
+		x.tree(path, n)
 		if n.broken {
 			l.fatal = true
 			continue
@@ -217,7 +217,7 @@ func (l *loader) expandGlob(dir, path string, n *node) []string {
 	}
 	files, err := l.opts.Glob(file)
 	if err != nil {
-		l.probs.add(n.at, path, "the pattern "+n.describe()+" is malformed", "")
+		l.probs.add(n.at, path, n.describe()+" is not a valid pattern", "")
 		return nil
 	}
 	slices.Sort(files)
@@ -252,7 +252,11 @@ func (l *loader) include(file, path string, n *node, depth int) {
 	l.seen[filepath.Clean(file)] = n.at
 	data, err := l.opts.ReadFile(file)
 	if err != nil {
-		fail(fmt.Sprintf("the file %q can not be read: %s", shown, fileReason(err)), "")
+		reason := fileReason(err)
+		if n.interpolated {
+			reason = strings.ReplaceAll(reason, file, shown)
+		}
+		fail(fmt.Sprintf("the file %q can not be read: %s", shown, reason), "")
 		return
 	}
 	name := file

@@ -59,7 +59,7 @@ func (c Component) locate(err error, prefix string, probs *problems) {
 		}
 		var all []*node
 		c.node.walk("", func(_ string, n *node) {
-			if n.interpolated || c.secrets.has(n) {
+			if n.interpolated || n.hidden || c.secrets.has(n) {
 				all = append(all, n)
 			}
 		})
@@ -82,7 +82,11 @@ func scrub(msg string, about, all []*node) string {
 			return // the file's own default: no secret
 		}
 		shown := n.text
-		if !n.interpolated {
+		switch {
+		case n.interpolated:
+		case n.hidden:
+			shown = "[" + n.at.String() + "]"
+		default:
 			shown = "[secret]"
 		}
 		for _, v := range []string{n.value, strings.Trim(strconv.Quote(n.value), `"`), strings.TrimSpace(n.value)} {
@@ -114,6 +118,14 @@ func scrub(msg string, about, all []*node) string {
 		}
 	}
 	return msg
+}
+
+// hiddenOnly is the node itself if its text came by a variable.
+func hiddenOnly(n *node) []*node {
+	if n.hidden {
+		return []*node{n}
+	}
+	return nil
 }
 
 // replaceWord replaces old where no letter or digit is next to it.

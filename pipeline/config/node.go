@@ -29,6 +29,7 @@ type node struct {
 	text, value  string
 	plain        bool // not quoted: may be a number, a bool or null
 	interpolated bool
+	hidden       bool     // came by an environment variable: not to be shown
 	pieces       []string // what the variables and files in it stand for
 	broken       bool     // an error was given already: ask nothing more of it
 
@@ -158,6 +159,8 @@ func (n *node) describe() string {
 		return "a mapping"
 	case n.isNull():
 		return "nothing (null)"
+	case n.hidden && !n.interpolated:
+		return "the variable's value"
 	case n.isNumber():
 		return "the number " + n.text
 	case n.isBool():
@@ -171,6 +174,17 @@ func (n *node) describe() string {
 	default:
 		return "the text " + strconv.Quote(clip(n.text))
 	}
+}
+
+// shown is the source text of a number, size or duration for an error.
+func (n *node) shown() string {
+	switch {
+	case n.interpolated:
+		return "the value of " + clip(n.text)
+	case n.hidden:
+		return "the variable's value"
+	}
+	return clip(n.text)
 }
 
 // clip shortens text that a message quotes.

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 const envPrefix = "SLUICE_"
@@ -13,14 +14,16 @@ const envPrefix = "SLUICE_"
 // of a pipeline file and that the loader leaves alone.
 func ExemptVariables() []string {
 	return []string{
-		"SLUICE_CACHE",  // folder of downloaded and built files
-		"SLUICE_CHDB",   // path of the embedded ClickHouse library
-		"SLUICE_CONFIG", // the pipeline file of a container's entry point
-		"SLUICE_DATA",   // data sets of tests and benchmarks
-		"SLUICE_NO_COLOR",
-		"SLUICE_VERSION", // set by container images
+		"SLUICE_CACHE",          // folder of downloaded and built files
+		"SLUICE_CHDB_PIN",       // which release of the embedded engine to fetch
+		"SLUICE_CHDB_SHA512",    // checksum of that release
+		"SLUICE_DATA",           // data sets of tests and benchmarks
+		"SLUICE_EMBEDDED_CHILD", // set by the program for its child process
 	}
 }
+
+// testPrefix is that of variables which tests pass to programs they start.
+const testPrefix = "SLUICE_TEST_"
 
 // Kubernetes gives every container variables about each service of its
 // namespace: a service called sluice, or sluice-something, yields these.
@@ -30,7 +33,7 @@ var serviceVariable = regexp.MustCompile(
 // exempt tells whether a variable is none of ours. A double underscore always
 // is: no service's name has one.
 func exempt(name string) bool {
-	return slices.Contains(ExemptVariables(), name) ||
+	return slices.Contains(ExemptVariables(), name) || strings.HasPrefix(name, testPrefix) ||
 		!strings.Contains(name, "__") && serviceVariable.MatchString(name)
 }
 
@@ -50,14 +53,20 @@ func (l *layers) environ(vars []string, order int) {
 			l.probs.add(pos{in: in}, "", "the variable names no setting", variableHint(name))
 			continue
 		}
-		l.value(in, path, value)
+		l.value(in, path, value, true)
 	}
 }
 
 // variableHint looks for a setting's variable that is near to name.
 func variableHint(name string) string {
 	var all []string
+	if strings.Contains(name, "___") || strings.HasSuffix(name, "__") {
+		return "between two double underscores there must be a key"
+	}
 	for _, f := range topFields() {
+		if f.Path == "include" {
+			continue
+		}
 		all = append(all, envPrefix+strings.ToUpper(strings.ReplaceAll(f.Path, ".", "__")))
 	}
 	// SLUICE_ENGINE_WORKERS for SLUICE_ENGINE__WORKERS is the likeliest slip.
@@ -103,7 +112,7 @@ func (l *layers) sets(sets []string, order int) {
 			l.probs.add(pos{in: in}, "", fmt.Sprintf("unknown key %q", path[0]), didYouMean(path[0], keys))
 			continue
 		}
-		l.value(in, path, value)
+		l.value(in, path, value, false)
 	}
 }
 
@@ -126,8 +135,9 @@ func splitPath(s string) []string {
 	return append(parts, b.String())
 }
 
-// value reads an override's text and applies it.
-func (l *layers) value(in *origin, path []string, text string) {
+// value reads an override's text and applies it. Hidden text, that of a variable,
+// is not shown in errors.
+func (l *layers) value(in *origin, path []string, text string, hidden bool) {
 	at := pos{in: in}
 	if len(path) > maxDepth {
 		l.probs.add(at, "", fmt.Sprintf("the path has more than %d parts", maxDepth), "")
@@ -139,14 +149,19 @@ func (l *layers) value(in *origin, path []string, text string) {
 			return
 		}
 	}
-	if n := l.overrideNode(at, text, len(path)); n != nil {
+	if !utf8.ValidString(text) {
+		l.probs.add(at, "", "the value is not UTF-8 text", "")
+		return
+	}
+	if n := l.overrideNode(at, text); n != nil {
+		n.walk("", func(_ string, n *node) { n.hidden = hidden })
 		l.override(path, normaliseAt(path, n))
 	}
 }
 
 // overrideNode is the value of an override: YAML when it looks like a list, a
 // mapping or a quoted text, otherwise one scalar just as it stands.
-func (l *layers) overrideNode(at pos, text string, depth int) *node {
+func (l *layers) overrideNode(at pos, text string) *node {
 	if text != "" && strings.ContainsRune(`[{"'`, rune(text[0])) {
 		var own problems
 		r := &yamlReader{in: at.in, probs: &own, budget: l.budget}

@@ -59,17 +59,20 @@ func (d *decoder) scalar(n *node, path string, v reflect.Value, kind ShapeKind, 
 	case err == nil:
 		d.bounds(n, path, v, kind, f)
 	case errors.Is(err, errForm):
+		if bare := strings.ReplaceAll(n.text, "_", ""); !n.interpolated && !n.hidden && validNumber(bare) {
+			example = bare // 1_000 is no number here
+		}
 		d.wrong(n, path, form.want, exampleHint(example))
 	case errors.Is(err, errQuoted):
 		d.wrong(n, path, form.want, "remove the quotes")
 	case errors.Is(err, errNoUnit):
 		hint := "write a unit, such as 30s, 15m or 2d"
-		if !n.interpolated {
+		if !n.interpolated && !n.hidden {
 			hint = "write a unit, such as " + n.value + "s"
 		}
 		d.wrong(n, path, form.want, hint)
 	default:
-		d.probs.add(n.at, path, n.describe()+" "+err.Error(), "")
+		d.probs.add(n.at, path, n.shown()+" "+err.Error(), "")
 	}
 }
 
@@ -183,7 +186,7 @@ func (d *decoder) bounds(n *node, path string, v reflect.Value, kind ShapeKind, 
 		if !ok {
 			d.probs.add(n.at, path, "the bound "+strconv.Quote(b.text)+" can not be read: this is a defect of the component", "")
 		} else if c == b.bad {
-			d.probs.add(n.at, path, b.msg+b.text+", found "+n.describe(), "")
+			d.probs.add(n.at, path, b.msg+b.text+", found "+n.shown(), "")
 		}
 	}
 }

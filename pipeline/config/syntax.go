@@ -13,7 +13,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-var lineInError = regexp.MustCompile(`^line (\d+): `)
+var (
+	lineInError       = regexp.MustCompile(`^line (\d+): `)
+	unquotedReference = regexp.MustCompile(`[:,\[{]\s*[^\s"',\[\]{}]*\$\{`)
+)
 
 // phrase is how an error of the YAML parser is put to a person. The parser's
 // own words are about its grammar; and some quote the text, which may be a
@@ -36,6 +39,7 @@ var phrases = []phrase{
 	{"block sequence entries are not allowed", `"- " is not allowed here`, "put the list on lines of its own below the key"},
 	{"control characters are not allowed", "a control character", "remove it, or write it as an escape in double quotes"},
 	{"found unknown escape character", "an unknown \\ escape in double quotes", "use single quotes, or write \\\\"},
+	{"did not find expected node content", "a value is missing, or a { or [ is not closed", "close { with } and [ with ]"},
 	{"exceeded max depth", "the config is nested too deep", ""},
 	{"document contains excessive aliasing", "too many aliases", ""},
 }
@@ -61,7 +65,27 @@ func (r *yamlReader) syntax(data []byte, err error) {
 		at.col = tab
 		p.msg, p.hint = "a tab in the indent", "indent with spaces"
 	}
+	if strings.Contains(p.msg, "{") || strings.Contains(p.msg, "[") {
+		if col, ok := bareReference(data, at.line); ok {
+			at.col = col
+			p.msg, p.hint = "a ${...} without quotes inside { } or [ ]", `write "${...}"`
+		}
+	}
 	r.probs.add(at, "", p.msg, p.hint)
+}
+
+// bareReference returns the column of a ${ that stands where a value starts.
+// YAML takes its brace for one of its own there if it is within a flow value.
+func bareReference(data []byte, line int) (col int, ok bool) {
+	lines := bytes.Split(data, []byte("\n"))
+	if line < 1 || line > len(lines) {
+		return 0, false
+	}
+	m := unquotedReference.FindIndex(lines[line-1])
+	if m == nil {
+		return 0, false
+	}
+	return utf8.RuneCount(lines[line-1][:m[1]-2]) + 1, true
 }
 
 // locateSyntax finds the line that the parser stumbled over. What the parser
@@ -86,7 +110,16 @@ func locateSyntax(data []byte, text string, reported int) pos {
 	}
 	content := lines[line-1]
 	col := len(content) - len(bytes.TrimLeft(content, " \t"))
-	if strings.Contains(text, "mapping values are not allowed") {
+	switch {
+	case strings.Contains(text, "unknown anchor"):
+		if star := bytes.IndexByte(content, '*'); star >= 0 {
+			col = star
+		}
+	case strings.Contains(text, "cannot start any token"):
+		if sign := bytes.IndexAny(content, "@`%"); sign >= 0 {
+			col = sign
+		}
+	case strings.Contains(text, "mapping values are not allowed"):
 		if first := bytes.Index(content, []byte(": ")); first >= 0 {
 			if second := bytes.Index(content[first+1:], []byte(":")); second >= 0 {
 				col = first + 1 + second
