@@ -316,6 +316,7 @@ func (s *session) seal(ctx context.Context, p *partition) error {
 	case s.sealed <- e:
 		return nil
 	case <-ctx.Done():
+		p.open = e // to be discarded
 		return context.Cause(ctx)
 	}
 }

@@ -61,6 +61,7 @@ func (s *session) stage(ctx context.Context) error {
 			select {
 			case <-t.done:
 			case <-ctx.Done():
+				next.release()
 				s.left = e // its tasks may be running
 				return context.Cause(ctx)
 			}

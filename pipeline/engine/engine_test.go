@@ -1,0 +1,347 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/sluicehq/sluice/pipeline"
+	"github.com/sluicehq/sluice/pipeline/checkpoint"
+	"github.com/sluicehq/sluice/pipeline/config"
+	"github.com/sluicehq/sluice/pipeline/engine"
+	"github.com/sluicehq/sluice/pipeline/graph"
+	"github.com/sluicehq/sluice/pipeline/pipelinetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const tallied = "pipeline: test\nsource: {lines: {}}\nsteps:\n  - tally: {}\nsinks:\n  - memory: {}\n"
+
+// posts makes n lines over several authors; some are bad.
+func posts(n int, salt string) []string {
+	r := rand.New(rand.NewSource(int64(n)))
+	out := make([]string, n)
+	for i := range out {
+		if i%37 == 5 {
+			out[i] = fmt.Sprintf("bad %d", i)
+			continue
+		}
+		out[i] = fmt.Sprintf("%s%d %d author%d text %d", salt, i, 1_700_000_000_000+int64(i)*700+r.Int63n(3000), r.Intn(40), i)
+	}
+	return out
+}
+
+type rig struct {
+	t      *testing.T
+	mem    *memory.CheckedAllocator
+	source *pipelinetest.LinesSource
+	sink   *pipelinetest.MemorySink
+	set    engine.Settings
+	dir    string
+}
+
+func newRig(t *testing.T, parts map[string][]string) *rig {
+	return &rig{
+		t: t, mem: memory.NewCheckedAllocator(memory.DefaultAllocator),
+		source: &pipelinetest.LinesSource{Partitions: parts, ChunkLines: 7}, sink: &pipelinetest.MemorySink{},
+		set: engine.Settings{Workers: 3, EpochRows: 50, RetryInitial: time.Microsecond, RetryMax: time.Millisecond, DrainTimeout: 10 * time.Second, SnapshotInterval: time.Nanosecond, Lateness: time.Second},
+		dir: t.TempDir(),
+	}
+}
+
+func (r *rig) graph(yaml string) *graph.Graph {
+	r.t.Helper()
+	spec, err := config.Parse("test.yaml", []byte(yaml), config.Options{})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	reg, err := graph.NewRegistry([]pipeline.Factory{r.source.Factory()}, []pipeline.Factory{pipelinetest.Tally()}, []pipeline.Factory{r.sink.Factory()})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	g, err := graph.Build(spec, graph.Options{Registry: reg, Mem: r.mem})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return g
+}
+
+// run runs the pipeline once over the rig's checkpoint folder.
+func (r *rig) run(ctx, abort context.Context, yaml string) error {
+	r.t.Helper()
+	store, err := checkpoint.Open(r.dir, checkpoint.Options{Pipeline: "test"})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer store.Close()
+	put := func(yaml string) checkpoint.Hash {
+		h, err := store.PutManifest(checkpoint.Manifest{Config: []byte(fmt.Sprintf("%q", yaml))}, nil)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		return h
+	}
+	current := put(yaml)
+	err = engine.Run(ctx, engine.Options{
+		Settings: r.set, Graph: r.graph(yaml), Store: store, Manifest: current, Abort: abort,
+		Rebuild: func(h checkpoint.Hash) (*graph.Graph, error) {
+			m, err := store.Manifest(h)
+			if err != nil {
+				return nil, err
+			}
+			var old string
+			if _, err := fmt.Sscanf(string(m.Config), "%q", &old); err != nil {
+				return nil, err
+			}
+			return r.graph(old), nil
+		},
+	})
+	if n := r.mem.CurrentAlloc(); n != 0 {
+		r.t.Errorf("%d bytes of Arrow memory leaked", n)
+	}
+	if serr := r.sink.Err(); serr != nil {
+		r.t.Error(serr)
+	}
+	return err
+}
+
+// rows returns what the sink has of each stream.
+func (r *rig) rows() (out [pipeline.NumStreams][]string) {
+	for s := range out {
+		out[s] = r.sink.Rows(pipeline.Stream(s))
+	}
+	return out
+}
+
+func undisturbed(t *testing.T, parts map[string][]string) (out [pipeline.NumStreams][]string) {
+	r := newRig(t, parts)
+	r.set.Workers = 1
+	if err := r.run(context.Background(), context.Background(), tallied); err != nil {
+		t.Fatal(err)
+	}
+	return r.rows()
+}
+
+func TestRowsAddUp(t *testing.T) {
+	lines := posts(1000, "p")
+	r := newRig(t, map[string][]string{"a": lines})
+	if err := r.run(context.Background(), context.Background(), tallied); err != nil {
+		t.Fatal(err)
+	}
+	got := r.rows()
+	bad := 0
+	for _, l := range lines {
+		if strings.HasPrefix(l, "bad") {
+			bad++
+		}
+	}
+	if len(got[pipeline.Posts]) != len(lines)-bad || len(got[pipeline.Rejected]) != bad {
+		t.Errorf("%d posts and %d rejected of %d lines with %d bad ones", len(got[pipeline.Posts]), len(got[pipeline.Rejected]), len(lines), bad)
+	}
+	if len(got[pipeline.Detections]) == 0 {
+		t.Error("the watermark never moved")
+	}
+	if at := r.source.Committed("a"); at != "1000" {
+		t.Errorf("committed %q, want 1000", at)
+	}
+	if n := r.sink.Keys(); n < 20 {
+		t.Errorf("%d epochs of at most 50 records for 1000", n)
+	}
+}
+
+// TestSameRowsOnAnyNumberOfWorkers also varies how the input is cut.
+func TestSameRowsOnAnyNumberOfWorkers(t *testing.T) {
+	parts := map[string][]string{"a": posts(900, "p"), "b": posts(300, "q")}
+	want := undisturbed(t, parts)
+	for _, workers := range []int{1, 2, 8} {
+		for _, cut := range []struct{ chunk, epoch int }{{1, 10}, {7, 50}, {300, 100}, {1000, 100000}} {
+			r := newRig(t, parts)
+			r.set.Workers, r.set.EpochRows, r.source.ChunkLines = workers, cut.epoch, cut.chunk
+			if err := r.run(context.Background(), context.Background(), tallied); err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(want, r.rows()); d != "" {
+				t.Fatalf("%d workers, %+v:\n%s", workers, cut, d)
+			}
+		}
+	}
+}
+
+// TestCrashes aborts the run at random places again and again, as a kill
+// would, with lost acknowledgements among them. The sink checks that a key
+// that is written again has the same rows.
+func TestCrashes(t *testing.T) {
+	parts := map[string][]string{"a": posts(700, "p"), "b": posts(200, "q")}
+	want := undisturbed(t, parts)
+	for seed := range int64(10) {
+		rnd := rand.New(rand.NewSource(seed))
+		r := newRig(t, parts)
+		crashes := 0
+		for {
+			abort, kill := context.WithCancel(context.Background())
+			var left atomic.Int64
+			left.Store(rnd.Int63n(12))
+			die := func() error {
+				if left.Add(-1) < 0 {
+					kill()
+					return abort.Err()
+				}
+				return nil
+			}
+			r.sink.Before, r.sink.After, r.source.Fault = nil, nil, nil
+			switch rnd.Intn(3) {
+			case 0:
+				r.sink.Before = die
+			case 1:
+				r.sink.After = die
+			case 2:
+				left.Store(rnd.Int63n(60))
+				r.source.Fault = die
+			}
+			r.set.EpochRows = 20 + rnd.Intn(100) // another cut after each restart
+			err := r.run(context.Background(), abort, tallied)
+			kill()
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, engine.ErrAborted) {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			if crashes++; crashes > 500 {
+				t.Fatalf("seed %d: no progress", seed)
+			}
+		}
+		if d := cmp.Diff(want, r.rows()); d != "" {
+			t.Fatalf("seed %d, %d crashes: rows differ from an undisturbed run (-want +got):\n%s", seed, crashes, d)
+		}
+	}
+}
+
+// TestReplayUnderTheOldConfig changes the config between a crash and the next
+// start: the epoch that was begun is finished as it was begun.
+func TestReplayUnderTheOldConfig(t *testing.T) {
+	parts := map[string][]string{"a": posts(120, "p")}
+	r := newRig(t, parts)
+	abort, kill := context.WithCancel(context.Background())
+	r.sink.After = func() error { kill(); return abort.Err() } // written, never acknowledged
+	if err := r.run(context.Background(), abort, tallied); !errors.Is(err, engine.ErrAborted) {
+		t.Fatalf("got %v, want ErrAborted", err)
+	}
+	r.sink.After = nil
+	plain := strings.Replace(tallied, "steps:\n  - tally: {}\n", "steps: []\n", 1)
+	if err := r.run(context.Background(), context.Background(), plain); err != nil {
+		t.Fatal(err)
+	}
+	with, without := 0, 0
+	for _, row := range r.sink.Rows(pipeline.Posts) {
+		if strings.Contains(row, `"tally":`) {
+			with++
+		} else {
+			without++
+		}
+	}
+	if with == 0 || without == 0 || with+without+len(r.sink.Rows(pipeline.Rejected)) != 120 {
+		t.Errorf("%d posts of the old config, %d of the new one, %d rejected; want some of each and 120 in all",
+			with, without, len(r.sink.Rows(pipeline.Rejected)))
+	}
+}
+
+func TestDrainWritesAllThatWasRead(t *testing.T) {
+	r := newRig(t, map[string][]string{"a": posts(5000, "p")})
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	reads := 0
+	r.source.Fault = func() error {
+		if reads++; reads == 40 {
+			stop()
+		}
+		return nil
+	}
+	if err := r.run(ctx, context.Background(), tallied); err != nil {
+		t.Fatal(err)
+	}
+	got := len(r.sink.Rows(pipeline.Posts)) + len(r.sink.Rows(pipeline.Rejected))
+	if at := r.source.Committed("a"); string(at) != fmt.Sprint(got) || got == 0 || got >= 5000 {
+		t.Errorf("%d rows written, committed at %q; want them equal and part of 5000", got, at)
+	}
+}
+
+func TestRetryableErrorsAreTriedAgain(t *testing.T) {
+	r := newRig(t, map[string][]string{"a": posts(300, "p")})
+	fails := 0
+	r.sink.Before = func() error {
+		if fails++; fails%3 != 0 {
+			return pipeline.Retryable(errors.New("overloaded"))
+		}
+		return nil
+	}
+	r.source.Fault = func() error {
+		if fails%5 == 4 {
+			fails++
+			return pipeline.Retryable(errors.New("broken pipe"))
+		}
+		return nil
+	}
+	if err := r.run(context.Background(), context.Background(), tallied); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(undisturbed(t, r.source.Partitions), r.rows()); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestPermanentErrorStopsTheRun(t *testing.T) {
+	r := newRig(t, map[string][]string{"a": posts(3000, "p")})
+	r.sink.Before = func() error { return errors.New("no such table") }
+	err := r.run(context.Background(), context.Background(), tallied)
+	if err == nil || err.Error() != "sink memory: no such table" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestSlowSinkSlowsTheSource holds the sink and looks how far reading goes.
+func TestSlowSinkSlowsTheSource(t *testing.T) {
+	r := newRig(t, map[string][]string{"a": posts(10_000, "p")})
+	hold := make(chan struct{})
+	r.sink.Before = func() error { <-hold; return nil }
+	var reads atomic.Int64
+	r.source.Fault = func() error { reads.Add(1); return nil }
+	done := make(chan error)
+	go func() { done <- r.run(context.Background(), context.Background(), tallied) }()
+	last, still := int64(-1), 0
+	for still < 20 { // reading has stopped when nothing moves any more
+		time.Sleep(5 * time.Millisecond)
+		if n := reads.Load(); n == last {
+			still++
+		} else {
+			last, still = n, 0
+		}
+	}
+	// Three epochs of 50 records, 7 a chunk, and what the queues hold.
+	if last*7 > 3*50+10*7 {
+		t.Errorf("%d records were read while the sink was stuck", last*7)
+	}
+	close(hold)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAbortEndsAtOnce(t *testing.T) {
+	r := newRig(t, map[string][]string{"a": posts(10_000, "p")})
+	abort, kill := context.WithCancel(context.Background())
+	r.sink.Before = func() error { kill(); return pipeline.Retryable(errors.New("down")) }
+	r.set.RetryMax, r.set.RetryInitial = time.Hour, time.Hour
+	if err := r.run(context.Background(), abort, tallied); !errors.Is(err, engine.ErrAborted) {
+		t.Errorf("got %v, want ErrAborted", err)
+	}
+}
