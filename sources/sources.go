@@ -4,11 +4,13 @@ package sources
 import (
 	"github.com/sluicehq/sluice/pipeline"
 	"github.com/sluicehq/sluice/sources/file"
+	"github.com/sluicehq/sluice/sources/generate"
 )
 
-// All returns the factories of all sources.
+// All returns the factories of all sources, sorted by name.
 func All() []pipeline.Factory {
 	return []pipeline.Factory{
 		file.Factory(),
+		generate.Factory(),
 	}
 }
