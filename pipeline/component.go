@@ -243,3 +243,28 @@ func typed[C any](name string, config any) (*C, error) {
 	}
 	return c, nil
 }
+
+// RuleInfo is what a store keeps of a rule, so that a detection's rule_id,
+// rule_version and rule_hash lead to what was in force.
+type RuleInfo struct {
+	ID        string
+	Version   uint32
+	Hash      string // hex SHA-256 of the rule's canonical form
+	Owner     string
+	Severity  string // info, low, medium, high, critical
+	Mode      string // live, shadow, off
+	Labels    []string
+	Condition string // as the rule file writes it
+	File      string // where the rule stands
+}
+
+// RuleLister is implemented by the Plan of a step that applies rules.
+type RuleLister interface {
+	Rules() []RuleInfo
+}
+
+// RuleRegistrar is implemented by sinks that keep a register of rules. It is
+// told after Open, before the first write; telling it again is harmless.
+type RuleRegistrar interface {
+	RegisterRules(ctx context.Context, rules []RuleInfo) error
+}

@@ -27,11 +27,24 @@ func (s *session) openSinks(ctx context.Context) error {
 			s.sinks = append(s.sinks, &sinkRun{plan: plan, sink: sink})
 			err = s.retry(ctx, "sink "+plan.Name+": open", func() error { return sink.Open(ctx) })
 		}
+		if reg, ok := sink.(pipeline.RuleRegistrar); ok && err == nil {
+			err = s.retry(ctx, "sink "+plan.Name+": rules", func() error { return reg.RegisterRules(ctx, s.rules()) })
+		}
 		if err != nil {
 			return errors.Join(fmt.Errorf("sink %s: %w", plan.Name, err), s.closeSinks())
 		}
 	}
 	return nil
+}
+
+// rules lists the rules of all steps.
+func (s *session) rules() (out []pipeline.RuleInfo) {
+	for _, n := range s.g.Nodes {
+		if l, ok := n.Plan.(pipeline.RuleLister); ok {
+			out = append(out, l.Rules()...)
+		}
+	}
+	return out
 }
 
 func (s *session) closeSinks() error {
