@@ -34,6 +34,8 @@ type Field struct {
 	// OneOf names the group of keys of which exactly one is set, or at most one
 	// when the name ends with "?"; "" for none.
 	OneOf string
+	// Type is the type in words.
+	Type string
 	// Default is a bool, int64, uint64, float64, string, []any or
 	// map[string]any, as a file would write it; nil where there is none.
 	Default any
@@ -47,6 +49,7 @@ type Field struct {
 //	doc:"one line"     required:"true"      example:"text as in the file"
 //	enum:"a,b,c"       min:"1" max:"64KiB"  for numbers, sizes, durations
 //	oneof:"group"      exactly one of the keys of a group ("group?": at most one)
+//	words:"a path"     what the reference calls the type, if not by its Go type
 //	koanf:",squash"    the keys of this struct belong to the one around it
 //	koanf:",remain"    a map that takes the keys which have no field
 //
@@ -96,7 +99,10 @@ func describe(t reflect.Type, v reflect.Value, depth int) *Shape {
 			}
 			d := Field{
 				Key: f.key, Doc: f.doc, Enum: f.enum, Min: f.min, Max: f.max, Example: f.example,
-				Required: f.required, OneOf: f.oneOf, Shape: sub,
+				Required: f.required, OneOf: f.oneOf, Shape: sub, Type: f.words,
+			}
+			if d.Type == "" {
+				d.Type = sub.Words()
 			}
 			if f.typ != nodeType && sub.Kind != Section {
 				d.Default = plainValue(fv, sub)
@@ -242,7 +248,7 @@ func (s *Shape) docs(path string, out []FieldDoc) []FieldDoc {
 	for _, f := range s.Fields {
 		at := join(path, f.Key)
 		out = append(out, FieldDoc{
-			Path: at, Type: f.Shape.Words(), Default: WriteValue(f.Default), Doc: f.Doc, Enum: f.Enum,
+			Path: at, Type: f.Type, Default: WriteValue(f.Default), Doc: f.Doc, Enum: f.Enum,
 			Required: f.Required, Min: f.Min, Max: f.Max, Example: f.Example, OneOf: f.OneOf,
 		})
 		out = f.Shape.docs(at, out)

@@ -12,6 +12,7 @@ import (
 // field is a key of a section as its Go field and tags declare it.
 type field struct {
 	key, doc, example, min, max, oneOf string
+	words                              string // instead of the type's own
 	enum                               []string
 	required, rest                     bool
 	index                              []int
@@ -43,7 +44,7 @@ func fieldsOf(t reflect.Type) []field {
 		}
 		f := field{
 			key: key, doc: sf.Tag.Get("doc"), example: sf.Tag.Get("example"),
-			min: sf.Tag.Get("min"), max: sf.Tag.Get("max"), oneOf: sf.Tag.Get("oneof"),
+			min: sf.Tag.Get("min"), max: sf.Tag.Get("max"), oneOf: sf.Tag.Get("oneof"), words: sf.Tag.Get("words"),
 			required: sf.Tag.Get("required") == "true", rest: option == "remain",
 			index: []int{i}, typ: sf.Type,
 		}

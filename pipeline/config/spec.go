@@ -75,10 +75,10 @@ type Log struct {
 // document is the top level of a file. Nodes are taken out as they are.
 type document struct {
 	Pipeline   string     `koanf:"pipeline" doc:"The pipeline's name: a lower-case letter, then letters, digits, _ or -. It is part of the keys under which sinks know what they have written, so a new name starts anew." required:"true" example:"firehose"`
-	Include    *node      `koanf:"include" doc:"Files or patterns, relative to this file, that are read before it and that it wins over. Their steps and sinks come before its own."`
-	Source     *node      `koanf:"source" doc:"Where posts come from: a mapping with one key, the kind of source." required:"true"`
-	Steps      *node      `koanf:"steps" doc:"What is done with each post, in order: a list of mappings with one key each, the kind of operator."`
-	Sinks      *node      `koanf:"sinks" doc:"Where results go: a list of mappings with one key each, the kind of sink." required:"true"`
+	Include    *node      `koanf:"include" words:"file, pattern or list of them" doc:"Files or patterns, relative to this file, that are read before it and that it wins over. Their steps and sinks come before its own."`
+	Source     *node      `koanf:"source" words:"component" doc:"Where posts come from: a mapping with one key, the kind of source." required:"true"`
+	Steps      *node      `koanf:"steps" words:"list of components" doc:"What is done with each post, in order: a list of mappings with one key each, the kind of operator."`
+	Sinks      *node      `koanf:"sinks" words:"list of components" doc:"Where results go: a list of mappings with one key each, the kind of sink." required:"true"`
 	Engine     Engine     `koanf:"engine" doc:"How the pipeline runs."`
 	Checkpoint Checkpoint `koanf:"checkpoint" doc:"Where progress is kept."`
 	Admin      Admin      `koanf:"admin" doc:"The HTTP listener of metrics and health."`
