@@ -50,7 +50,7 @@ func isFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// fileName is the library's name. The packages for macOS carry libchdb.so too.
+// fileName is the name of the library in the pinned packages, on macOS too.
 func fileName() string { return "libchdb.so" }
 
 func searchPlaces() []string {

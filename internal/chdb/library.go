@@ -51,8 +51,11 @@ func (l *Library) Version() string { return C.GoString(C.sluice_chdb_version(l.c
 // Path is the file that the library was loaded from.
 func (l *Library) Path() string { return l.path }
 
-// Shutdown joins every thread of the engine. All connections must be closed
-// before. No connection can be opened afterwards in this process.
+// Shutdown joins the engine's threads. All connections must be closed before.
+// No connection can be opened afterwards in this process. The engine of 26.7
+// refuses it once a MergeTree table was opened, also with every connection
+// closed; ending the process is safe all the same, since closing the last
+// connection has stopped the merges and released the path.
 func (l *Library) Shutdown() error {
 	if C.sluice_chdb_shutdown(l.c) != 0 {
 		return errors.New("chdb: the engine did not stop: a connection is still open, or a thread of it hangs")

@@ -126,7 +126,7 @@ func startEngine(opts *ServeOptions, held *folder) (*engine, error) {
 		return nil, err
 	}
 	if err := held.writeMarker(lib.Version()); err != nil {
-		_ = e.close()
+		e.close()
 		return nil, err
 	}
 	return e, nil
@@ -173,9 +173,7 @@ func serveEngine(ctx context.Context, e *engine, opts *ServeOptions, held *folde
 		_ = srv.Close()
 	}
 	handler.drain()
-	if closeErr := e.close(); closeErr != nil {
-		opts.Logger.Warn("embedded ClickHouse: some of the engine's threads did not stop", "err", closeErr)
-	}
+	e.close()
 	return err
 }
 

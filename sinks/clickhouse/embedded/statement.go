@@ -89,8 +89,10 @@ func parseInsert(text string, sc *scanner, atEOF bool) (statement, bool) {
 				kind: kindInsert, sql: text[:t.start], format: "Values", dataAt: t.end, inlineValues: true,
 			}, true
 		}
+		if prev = t; afterInto {
+			prev = token{kind: tokenPunct}
+		}
 		afterInto = i == 0 && t.is(text, "INTO")
-		prev = t
 	}
 }
 
