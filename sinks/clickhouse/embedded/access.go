@@ -131,8 +131,8 @@ func analystMayChange(name string) bool {
 		"limit", "offset", "final", "session_timezone", "date_time_output_format", "log_comment",
 		"use_uncompressed_cache", "prefer_column_name_to_alias", "union_default_mode", "max_rows_to_group_by",
 		"group_by_overflow_mode", "timeout_overflow_mode", "format_csv_delimiter",
-		"format_csv_null_representation", "format_tsv_null_representation", "async_insert", "wait_for_async_insert",
-		"log_queries", "http_receive_timeout", "http_send_timeout", "receive_timeout", "send_timeout":
+		"format_csv_null_representation", "format_tsv_null_representation", "log_queries",
+		"http_receive_timeout", "http_send_timeout", "receive_timeout", "send_timeout":
 		return true
 	}
 	for _, prefix := range [...]string{

@@ -139,13 +139,17 @@ func (o *EngineOptions) validate() error {
 	case "", "default", AnalystUser:
 		return fmt.Errorf("embedded ClickHouse: user %q is the name of readers; choose another for the writer", o.User)
 	}
-	for name, n := range map[string]int64{
-		"writers": int64(o.Writers), "readers": int64(o.Readers), "background_pool_size": int64(o.BackgroundPoolSize),
-		"max_memory": o.MaxMemory, "max_result": o.MaxResult, "analyst_memory": o.AnalystMemory,
-		"queue_wait": int64(o.QueueWait), "analyst_time": int64(o.AnalystTime),
+	for _, n := range []struct {
+		name  string
+		value int64
+	}{
+		{"writers", int64(o.Writers)}, {"readers", int64(o.Readers)}, {"queue_wait", int64(o.QueueWait)},
+		{"background_pool_size", int64(o.BackgroundPoolSize)}, {"max_memory", o.MaxMemory}, {"max_result", o.MaxResult},
+		{"analyst_time", int64(o.AnalystTime)}, {"analyst_memory", o.AnalystMemory}, {"lock_wait", int64(o.LockWait)},
+		{"shutdown_timeout", int64(o.ShutdownTimeout)},
 	} {
-		if n < 0 {
-			return fmt.Errorf("embedded ClickHouse: %s is negative (%d)", name, n)
+		if n.value < 0 {
+			return fmt.Errorf("embedded ClickHouse: %s is negative (%d)", n.name, n.value)
 		}
 	}
 	return nil

@@ -92,6 +92,9 @@ func (r *request) setOwn(name, value string) (known bool, err error) {
 	case "quota_key", "close_session", "stacktrace", "add_http_cors_header", "send_progress_in_http_headers",
 		"http_headers_progress_interval_ms", "http_zlib_compression_level", "http_write_exception_in_output_format",
 		"cancel_http_readonly_queries_on_client_close": // without meaning here
+	case "async_insert", "wait_for_async_insert":
+		// The engine has no queue for them: every insert is synchronous, which
+		// promises more than was asked.
 	default:
 		return false, nil
 	}

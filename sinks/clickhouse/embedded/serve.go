@@ -25,6 +25,9 @@ const defaultListen = "127.0.0.1:8123"
 // ended; then the process ends without it. Nothing acknowledged is lost by that.
 const closeGrace = 20 * time.Second
 
+// cancelGrace is how long a cancelled statement has to answer its client.
+const cancelGrace = 2 * time.Second
+
 // Serve opens the engine in this process and serves ClickHouse's HTTP interface
 // until ctx ends, SIGTERM or SIGINT comes, or, in a child of [Start], the parent
 // closes its pipe or dies. Then it finishes or cancels what runs, closes the
@@ -166,15 +169,24 @@ func serveEngine(ctx context.Context, e *engine, opts *ServeOptions, held *folde
 		os.Exit(1)
 	})
 	defer watchdog.Stop()
-	limit, done := context.WithTimeout(context.WithoutCancel(ctx), opts.ShutdownTimeout)
-	defer done()
-	if srv.Shutdown(limit) != nil {
+	if !shutdown(srv, opts.ShutdownTimeout) {
+		// Cancelled statements still answer why; clients that send no more do not.
 		cancelStatements()
-		_ = srv.Close()
+		if !shutdown(srv, cancelGrace) {
+			_ = srv.Close()
+		}
 	}
 	handler.drain()
 	e.close()
 	return err
+}
+
+// shutdown stops accepting and waits for the requests that run; false if some
+// still do after the time.
+func shutdown(srv *http.Server, wait time.Duration) bool {
+	limit, done := context.WithTimeout(context.Background(), wait)
+	defer done()
+	return srv.Shutdown(limit) == nil
 }
 
 // listen opens the address, or takes over the parent's socket.

@@ -162,6 +162,9 @@ func (e *Engine) PID() int {
 	return e.pid
 }
 
+// errStopped is the state after Stop.
+var errStopped = errors.New("embedded ClickHouse: the engine is stopped")
+
 // Ready waits until a child is ready.
 func (e *Engine) Ready(ctx context.Context) error {
 	e.mu.Lock()
@@ -171,7 +174,7 @@ func (e *Engine) Ready(ctx context.Context) error {
 	case <-up:
 		return nil
 	case <-e.stopped:
-		return errors.New("embedded ClickHouse: the engine is stopped")
+		return errStopped
 	case <-ctx.Done():
 		return fmt.Errorf("embedded ClickHouse: waiting for the engine: %w (%v)", context.Cause(ctx), e.Err())
 	}
@@ -216,6 +219,7 @@ func (e *Engine) supervise(first chan<- error) {
 			return
 		}
 		if e.isStopping() {
+			e.setDown(errStopped)
 			return
 		}
 		uptime := time.Since(started)
@@ -224,6 +228,7 @@ func (e *Engine) supervise(first chan<- error) {
 		e.notify(RestartEvent{Attempt: attempt, Uptime: uptime, Err: err})
 		select {
 		case <-e.stop:
+			e.setDown(errStopped)
 			return
 		case <-time.After(delay):
 		}
