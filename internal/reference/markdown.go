@@ -3,6 +3,7 @@ package reference
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sluicehq/sluice/pipeline"
@@ -81,14 +82,14 @@ func settings(b *bytes.Buffer, docs []config.FieldDoc) {
 		} else if d.Required {
 			def = "required"
 		}
-		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", d.Path, d.Type, def, cell(meaning(d)))
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", d.Path, d.Type, def, cell(meaning(d, docs)))
 	}
 }
 
 // meaning is a key's doc line with the rules that hold for it.
-func meaning(d config.FieldDoc) string {
-	parts := []string{sentence(d.Doc)}
-	if len(d.Enum) > 0 {
+func meaning(d config.FieldDoc, all []config.FieldDoc) string {
+	parts := []string{docSentence(d.Doc, d.Enum)}
+	if !mentions(d.Doc, d.Enum) {
 		parts = append(parts, "One of `"+strings.Join(d.Enum, "`, `")+"`.")
 	}
 	switch {
@@ -104,12 +105,24 @@ func meaning(d config.FieldDoc) string {
 		if strings.HasSuffix(d.OneOf, "?") {
 			how = "At most one"
 		}
-		parts = append(parts, fmt.Sprintf("%s of the keys of group %s may be set.", how, strings.TrimSuffix(d.OneOf, "?")))
+		parts = append(parts, fmt.Sprintf("%s of %s may be set.", how, strings.Join(groupKeys(d, all), ", ")))
 	}
 	if d.Example != "" {
 		parts = append(parts, "For example `"+d.Example+"`.")
 	}
 	return strings.TrimSpace(strings.Join(parts, " "))
+}
+
+// groupKeys lists the keys of which d is one to choose.
+func groupKeys(d config.FieldDoc, all []config.FieldDoc) []string {
+	section := func(path string) string { return path[:strings.LastIndexByte(path, '.')+1] }
+	var keys []string
+	for _, o := range all {
+		if o.OneOf == d.OneOf && section(o.Path) == section(d.Path) {
+			keys = append(keys, "`"+strings.TrimPrefix(o.Path, section(o.Path))+"`")
+		}
+	}
+	return keys
 }
 
 // sentence ends a doc line with a full stop and starts it with a capital.
@@ -125,6 +138,21 @@ func sentence(s string) string {
 		s += "."
 	}
 	return s
+}
+
+// docSentence is sentence for a doc line; a value of the key's own at its
+// beginning stays in lower case.
+func docSentence(doc string, enum []string) string {
+	s := sentence(doc)
+	if slices.Contains(enum, firstWord(doc)) {
+		return doc[:1] + s[1:]
+	}
+	return s
+}
+
+// mentions tells whether a doc line names all values of an enum.
+func mentions(doc string, enum []string) bool {
+	return !slices.ContainsFunc(enum, func(v string) bool { return !strings.Contains(doc, v) })
 }
 
 func firstWord(s string) string {

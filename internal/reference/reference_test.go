@@ -20,7 +20,7 @@ var rewrite = flag.Bool("rewrite", false, "write the golden files of testdata")
 
 type fileSource struct {
 	Paths  []string          `koanf:"paths" doc:"files or patterns to read" required:"true" example:"[posts.ndjson]"`
-	Format string            `koanf:"format" doc:"Form of the records." enum:"plain,jetstream"`
+	Format string            `koanf:"format" doc:"plain or jetstream: the form of the records" enum:"plain,jetstream"`
 	Follow bool              `koanf:"follow" doc:"Wait for more at the end."`
 	Chunk  pipeline.ByteSize `koanf:"chunk" doc:"Bytes read at once." min:"1KiB" max:"64MiB"`
 }
@@ -84,7 +84,7 @@ func catalog() Catalog {
 		},
 		Sinks: []pipeline.Factory{pipeline.SinkFactory(pipeline.Factory{
 			Name: "alert", Summary: "tells people", Doc: "Doc.", Takes: []pipeline.Stream{pipeline.Detections},
-			Example: "slack: { url: \"${file:/run/secrets/slack}\" }\nthrottle: 5m",
+			Example: "slack: { url: \"${file:/run/secrets/slack}\" }\nthrottle: 5m\nretry: { tries: 5 }",
 		}, func() alert {
 			return alert{Throttle: 15 * time.Minute, GroupBy: []string{"rule_id"}, Retry: retry{Max: time.Minute, Tries: 3}}
 		}, func(pipeline.BuildContext, *alert, pipeline.Schemas) (pipeline.SinkPlan, error) { return nil, nil })},
@@ -148,8 +148,6 @@ func TestStarter(t *testing.T) {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	golden(t, "starter.yaml", text)
-	// With every commented setting switched on it is still a valid file, and
-	// says the same: what stands behind a # is the default.
 	spec, err := config.Parse("a.yaml", text, exampleOptions())
 	if err != nil {
 		t.Fatal(err)
@@ -178,7 +176,8 @@ func TestStarterRefusesBadExamples(t *testing.T) {
 }
 
 // TestStarterDefaultsUncommented removes the # from all settings of the top
-// level and the source, which have plain defaults.
+// level: it is still a valid file and says the same, since what stands behind a
+// # is the default.
 func TestStarterDefaultsUncommented(t *testing.T) {
 	c := catalog()
 	text, err := Starter("p", c.Sources[0], nil, c.Sinks)

@@ -13,9 +13,9 @@ import (
 
 type object = map[string]any
 
-// reference is any text with a ${...}: what stands for it is known only when
+// references is any text with a ${...}: what stands for it is known only when
 // the file is read.
-var references = object{"type": "string", "pattern": `\$\{`}
+func references() object { return object{"type": "string", "pattern": `\$\{`} }
 
 // JSONSchema returns a JSON Schema (draft 2020-12) of the pipeline file, for
 // editors. It is indented and the same for the same catalog.
@@ -116,7 +116,7 @@ func body(g group, f pipeline.Factory) object {
 		for i := range pipeline.NumStreams {
 			streams = append(streams, pipeline.Stream(i).String())
 		}
-		one := anyOf(object{"enum": streams}, references)
+		one := anyOf(object{"enum": streams}, references())
 		from := anyOf(one, object{"type": "array", "minItems": 1, "items": one})
 		from["description"] = "The streams that the sink takes."
 		props["from"] = from
@@ -133,11 +133,11 @@ func shape(s *config.Shape, minimum, maximum string) object {
 		if n, err := strconv.ParseFloat(maximum, 64); err == nil {
 			o["maximum"] = n
 		}
-		return anyOf(o, references)
+		return anyOf(o, references())
 	}
 	switch s.Kind {
 	case config.Bool:
-		return anyOf(object{"type": "boolean"}, references)
+		return anyOf(object{"type": "boolean"}, references())
 	case config.Int:
 		return bounded(object{"type": "integer"})
 	case config.Uint:
@@ -231,9 +231,9 @@ func property(f config.Field) object {
 	var p object
 	switch {
 	case len(f.Enum) > 0 && f.Shape.Kind == config.Text:
-		p = anyOf(object{"enum": f.Enum}, references)
+		p = anyOf(object{"enum": f.Enum}, references())
 	case len(f.Enum) > 0 && f.Shape.Kind == config.List:
-		one := anyOf(object{"enum": f.Enum}, references)
+		one := anyOf(object{"enum": f.Enum}, references())
 		p = anyOf(object{"type": "array", "items": one}, one)
 	default:
 		p = shape(f.Shape, f.Min, f.Max)

@@ -87,58 +87,49 @@ func (w *starter) line(level int, off bool, text string) {
 
 // component writes an entry: what its example sets, and the rest commented out.
 func (w *starter) component(level int, dash string, f pipeline.Factory) error {
-	set, err := exampleKeys(f)
+	set, err := exampleOf(f)
 	if err != nil {
 		return fmt.Errorf("reference: the example of %s: %w", f.Name, err)
 	}
 	w.line(level, false, "# "+sentence(f.Summary))
 	w.line(level, false, dash+f.Name+":")
 	body := level + 1 + len(dash)/2
-	s := config.Describe(f.NewConfig())
-	known := make(map[string]bool)
-	for _, field := range s.Fields {
-		known[field.Key] = true
-		w.field(body, field, set[field.Key])
-	}
-	for _, key := range exampleOrder(f) {
-		if !known[key] {
-			w.value(body, key, set[key])
-		}
-	}
+	w.fields(body, config.Describe(f.NewConfig()), set)
 	return nil
 }
 
-// exampleKeys parses a factory's example into the nodes of its keys.
-func exampleKeys(f pipeline.Factory) (map[string]*yaml.Node, error) {
+// fields writes the keys of a section: those that the mapping set has with its
+// values, and the others commented out.
+func (w *starter) fields(level int, s *config.Shape, set *yaml.Node) {
+	given := make(map[string]*yaml.Node)
+	for i := 0; i+1 < len(set.Content); i += 2 {
+		given[set.Content[i].Value] = set.Content[i+1]
+	}
+	for _, f := range s.Fields {
+		w.field(level, f, given[f.Key])
+		delete(given, f.Key)
+	}
+	for i := 0; i+1 < len(set.Content); i += 2 {
+		if key := set.Content[i].Value; given[key] != nil {
+			w.value(level, key, given[key])
+		}
+	}
+}
+
+// exampleOf parses a factory's example, a mapping.
+func exampleOf(f pipeline.Factory) (*yaml.Node, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal([]byte(f.Example), &doc); err != nil {
 		return nil, err
 	}
-	keys := make(map[string]*yaml.Node)
 	if len(doc.Content) == 0 {
-		return keys, nil
+		return &yaml.Node{Kind: yaml.MappingNode}, nil
 	}
 	m := doc.Content[0]
 	if m.Kind != yaml.MappingNode {
 		return nil, errors.New("it is not a mapping")
 	}
-	for i := 0; i+1 < len(m.Content); i += 2 {
-		keys[m.Content[i].Value] = m.Content[i+1]
-	}
-	return keys, nil
-}
-
-// exampleOrder lists the keys of an example that was parsed already.
-func exampleOrder(f pipeline.Factory) []string {
-	var doc yaml.Node
-	if err := yaml.Unmarshal([]byte(f.Example), &doc); err != nil || len(doc.Content) == 0 {
-		return nil
-	}
-	var keys []string
-	for i := 0; i+1 < len(doc.Content[0].Content); i += 2 {
-		keys = append(keys, doc.Content[0].Content[i].Value)
-	}
-	return keys
+	return m, nil
 }
 
 // field writes one key under its doc line: with the value given, or commented
@@ -147,7 +138,13 @@ func (w *starter) field(level int, f config.Field, set *yaml.Node) {
 	for _, l := range wrap(comment(f), 90-2*level) {
 		w.line(level, false, "# "+l)
 	}
-	if set != nil {
+	switch {
+	case set == nil:
+	case set.Kind == yaml.MappingNode && f.Shape.Kind == config.Section && len(f.Shape.Fields) > 0:
+		w.line(level, false, f.Key+":")
+		w.fields(level+1, f.Shape, set)
+		return
+	default:
 		w.value(level, f.Key, set)
 		return
 	}
@@ -197,8 +194,8 @@ func sample(f config.Field) string {
 
 // comment is a key's doc line with what may stand there.
 func comment(f config.Field) string {
-	s := sentence(f.Doc)
-	if len(f.Enum) > 0 {
+	s := docSentence(f.Doc, f.Enum)
+	if !mentions(f.Doc, f.Enum) {
 		s += " One of " + strings.Join(f.Enum, ", ") + "."
 	}
 	if f.Required {

@@ -80,6 +80,7 @@ func (l *layers) load(t map[string]any, d string, opts ...koanf.Option) {
 // mergeFile is koanf's merge with two exceptions: the lists of components are
 // joined, and a source of another kind replaces the old one.
 func (l *layers) mergeFile(src, dest map[string]any) error {
+	l.dropEmpty(src, dest)
 	for _, key := range []string{"steps", "sinks"} {
 		older, newer := l.listAt(dest[key]), l.listAt(src[key])
 		if older != nil && newer != nil {
@@ -95,6 +96,24 @@ func (l *layers) mergeFile(src, dest map[string]any) error {
 	}
 	maps.Merge(src, dest)
 	return nil
+}
+
+// dropEmpty takes keys with nothing behind them out of src where dest has
+// something: a section of which all lines are commented out changes nothing.
+func (l *layers) dropEmpty(src, dest map[string]any) {
+	for k, v := range src {
+		older, both := dest[k].(map[string]any)
+		switch v := v.(type) {
+		case map[string]any:
+			if both {
+				l.dropEmpty(v, older)
+			}
+		case int:
+			if l.nodes[v].isNull() && k != marker && (both || l.listAt(dest[k]) != nil) {
+				delete(src, k)
+			}
+		}
+	}
 }
 
 func (l *layers) listAt(v any) *node {

@@ -199,7 +199,7 @@ func (l *loader) includes(in *origin, inc *node, depth int) {
 			l.fatal = true
 			continue
 		}
-		for _, file := range l.expandGlob(dir, path, n) {
+		for _, file := range l.expandGlob(in, path, n) {
 			l.include(file, path, n, depth+1)
 		}
 	}
@@ -207,8 +207,8 @@ func (l *loader) includes(in *origin, inc *node, depth int) {
 
 // expandGlob returns the files that an entry of include names. A pattern may
 // match nothing, a plain path is a file that must be there.
-func (l *loader) expandGlob(dir, path string, n *node) []string {
-	file := n.value
+func (l *loader) expandGlob(in *origin, path string, n *node) []string {
+	dir, file := filepath.Dir(in.name), n.value
 	if !filepath.IsAbs(file) {
 		file = filepath.Join(dir, file)
 	}
@@ -220,6 +220,9 @@ func (l *loader) expandGlob(dir, path string, n *node) []string {
 		l.probs.add(n.at, path, n.describe()+" is not a valid pattern", "")
 		return nil
 	}
+	// A pattern such as *.yaml matches the file that it stands in, too.
+	own := filepath.Clean(in.name)
+	files = slices.DeleteFunc(slices.Clone(files), func(f string) bool { return filepath.Clean(f) == own })
 	slices.Sort(files)
 	return files
 }

@@ -236,6 +236,8 @@ func keyOf(k *yaml.Node) (key, bad string) {
 	switch {
 	case k.Kind != yaml.ScalarNode:
 		return "", "a key must be plain text; quote it if it starts with *, [ or {"
+	case strings.Contains(k.Value, "${"):
+		return "", fmt.Sprintf("the key %q holds ${...}, which is for values only", clip(k.Value))
 	case k.Value == "":
 		return "", "a key must not be empty"
 	case len(k.Value) > maxKeyBytes:
