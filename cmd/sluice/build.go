@@ -1,0 +1,148 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluicehq/sluice/internal/reference"
+	"github.com/sluicehq/sluice/internal/slab"
+	"github.com/sluicehq/sluice/operators"
+	"github.com/sluicehq/sluice/pipeline"
+	"github.com/sluicehq/sluice/pipeline/checkpoint"
+	"github.com/sluicehq/sluice/pipeline/config"
+	"github.com/sluicehq/sluice/pipeline/graph"
+	"github.com/sluicehq/sluice/sinks"
+	"github.com/sluicehq/sluice/sources"
+)
+
+// program is the version of the rules of computation. It is raised when the
+// same input and config may give other rows than before, so that an epoch that
+// an older program began is known to be one.
+const program = "1"
+
+// slabLimit is how many bytes of freed column memory are kept for reuse.
+const slabLimit = 256 << 20
+
+func catalog() reference.Catalog {
+	return reference.Catalog{Sources: sources.All(), Operators: operators.All(), Sinks: sinks.All()}
+}
+
+func registry() (graph.Registry, error) {
+	return graph.NewRegistry(sources.All(), operators.All(), sinks.All())
+}
+
+// fileFlags are the flags of commands that read a pipeline file.
+type fileFlags struct{ sets []string }
+
+func (f *fileFlags) add(c *cobra.Command) {
+	c.Flags().StringArrayVar(&f.sets, "set", nil, "set a value of the config, as in --set engine.workers=2 (repeatable)")
+}
+
+func (f *fileFlags) options() config.Options {
+	return config.Options{Sets: f.sets, Env: os.LookupEnv, Environ: os.Environ(), ReadFile: os.ReadFile}
+}
+
+// built is a pipeline file that was read and checked.
+type built struct {
+	spec  *config.Spec
+	graph *graph.Graph
+	files *graph.DirFiles
+}
+
+// build reads a pipeline file and checks it against the components.
+func (f *fileFlags) build(path string, log *slog.Logger, opt graph.Options) (*built, error) {
+	spec, err := config.Load(path, f.options())
+	if err != nil {
+		return nil, usage(err)
+	}
+	b := &built{spec: spec, files: graph.NewDirFiles(spec.Dir)}
+	if opt.Registry, err = registry(); err != nil {
+		return nil, err
+	}
+	opt.Files, opt.Logger = b.files, log
+	if opt.Mem == nil {
+		opt.Mem = slab.New(slabLimit)
+	}
+	if b.graph, err = graph.Build(spec, opt); err != nil {
+		return nil, usage(err)
+	}
+	return b, nil
+}
+
+// manifest stores what the graph was built from.
+func (b *built) manifest(store *checkpoint.Store) (checkpoint.Hash, error) {
+	contents, globs := b.files.Read()
+	m := checkpoint.Manifest{Program: program, Config: json.RawMessage(b.spec.Raw()), Files: map[string]checkpoint.Hash{}, Globs: globs}
+	for path, data := range contents {
+		m.Files[path] = checkpoint.HashOf(data)
+	}
+	return store.PutManifest(m, func(path string) []byte { return contents[path] })
+}
+
+// rebuild builds the graph that a stored manifest describes, with this
+// process's environment for ${...}.
+func (b *built) rebuild(store *checkpoint.Store, log *slog.Logger) func(checkpoint.Hash) (*graph.Graph, error) {
+	return func(h checkpoint.Hash) (*graph.Graph, error) {
+		m, err := store.Manifest(h)
+		if err != nil {
+			return nil, err
+		}
+		if m.Program != program {
+			return nil, fmt.Errorf("they were begun by a sluice whose results may differ (computation %s, this one is %s): run that version once more with the same config, until it has started and stopped", m.Program, program)
+		}
+		spec, err := config.Parse(b.spec.Path, m.Config, config.Options{Env: os.LookupEnv, ReadFile: os.ReadFile})
+		if err != nil {
+			return nil, err
+		}
+		spec.Dir = b.spec.Dir
+		reg, err := registry()
+		if err != nil {
+			return nil, err
+		}
+		return graph.Build(spec, graph.Options{Registry: reg, Mem: b.graph.Mem, Logger: log, Files: graph.StoredFiles{
+			Get: func(path string) ([]byte, error) {
+				o, ok := m.Files[path]
+				if !ok {
+					return nil, fmt.Errorf("%s was not stored", path)
+				}
+				return store.Object(o)
+			},
+			Globs: m.Globs,
+		}})
+	}
+}
+
+// newLogger logs to w as the config says.
+func newLogger(w io.Writer, l config.Log) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
+		level = slog.LevelInfo // the config has checked it
+	}
+	opt := &slog.HandlerOptions{Level: level}
+	if l.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, opt))
+	}
+	return slog.New(slog.NewTextHandler(w, opt))
+}
+
+// find returns the factory of a component kind in one group.
+func find(list []pipeline.Factory, group, name string) (pipeline.Factory, error) {
+	names := make([]string, 0, len(list))
+	for _, f := range list {
+		if f.Name == name {
+			return f, nil
+		}
+		names = append(names, f.Name)
+	}
+	msg := fmt.Sprintf("there is no %s called %q", group, name)
+	if near := config.Nearest(name, names); near != "" {
+		msg += fmt.Sprintf("; did you mean %q?", near)
+	}
+	return pipeline.Factory{}, usage(errors.New(msg + " `sluice components` lists them"))
+}

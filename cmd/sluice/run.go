@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/sluicehq/sluice/internal/admin"
+	"github.com/sluicehq/sluice/pipeline/checkpoint"
+	"github.com/sluicehq/sluice/pipeline/engine"
+	"github.com/sluicehq/sluice/pipeline/graph"
+)
+
+func runCommand() *cobra.Command {
+	var f fileFlags
+	var quiet bool
+	c := &cobra.Command{
+		Use:   "run PIPELINE.yaml",
+		Short: "Run a pipeline until its source ends, or SIGINT or SIGTERM",
+		Long: `Run a pipeline. It goes on where the last run stopped, however that ended.
+
+The first SIGINT or SIGTERM stops reading and writes what was read; a second one
+stops at once, and the next run finishes what was begun.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return run(c.Context(), args[0], &f, c.ErrOrStderr(), quiet)
+		},
+	}
+	f.add(c)
+	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "show no progress and no summary")
+	return c
+}
+
+func run(ctx context.Context, path string, f *fileFlags, stderr io.Writer, quiet bool) (err error) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	out := &console{w: stderr}
+	log := slog.New(slog.NewTextHandler(out, nil))
+	b, err := f.build(path, log, graph.Options{})
+	if err != nil {
+		return err
+	}
+	log = newLogger(out, b.spec.Log)
+	drain, abort, stop := signals(ctx)
+	defer stop()
+
+	store, err := checkpoint.Open(b.spec.Resolve(b.spec.Checkpoint.Path), checkpoint.Options{Pipeline: b.spec.Pipeline, Fsync: b.spec.Checkpoint.Fsync})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	manifest, err := b.manifest(store)
+	if err != nil {
+		return err
+	}
+	metrics := engine.NewMetrics()
+	if b.spec.Admin.Enabled() {
+		srv, err := admin.Start(b.spec.Admin.Listen, metrics, metrics.Ready, log)
+		if err != nil {
+			return err
+		}
+		defer srv.Stop(context.WithoutCancel(ctx))
+		log.Info("admin server listens", "address", srv.Addr())
+	}
+	begun := time.Now()
+	endProgress := func() {}
+	if !quiet {
+		endProgress = out.progress(metrics)
+	}
+	err = engine.Run(drain, engine.Options{
+		Settings: settings(b), Graph: b.graph, Store: store, Manifest: manifest,
+		Rebuild: b.rebuild(store, log), Abort: abort, Metrics: metrics, Logger: log,
+	})
+	endProgress()
+	if !quiet {
+		out.summary(metrics.Totals(), time.Since(begun), err)
+	}
+	return err
+}
+
+func settings(b *built) engine.Settings {
+	e := b.spec.Engine
+	return engine.Settings{
+		Workers: e.Workers, EpochRows: e.Epoch.Rows, EpochBytes: int64(e.Epoch.Bytes), EpochInterval: e.Epoch.Interval,
+		InFlight: e.InFlight, DrainTimeout: e.DrainTimeout, RetryInitial: e.Retry.Initial, RetryMax: e.Retry.Max,
+		SnapshotInterval: e.SnapshotInterval, Lateness: e.Lateness,
+	}
+}
+
+// console shares standard error between the log and the progress line: a log
+// line replaces the progress line, which is drawn again under it.
+type console struct {
+	w    io.Writer
+	mu   sync.Mutex
+	line string // the progress line that is on the screen
+}
+
+// Write writes log lines.
+func (c *console) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.line == "" {
+		return c.w.Write(p)
+	}
+	if _, err := fmt.Fprintf(c.w, "\r\x1b[K%s%s", p, c.line); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// draw replaces the progress line.
+func (c *console) draw(line string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.line = line
+	fmt.Fprintf(c.w, "\r\x1b[K%s", line)
+}
+
+// terminal returns the width of the terminal; ok is false for a file or pipe.
+func (c *console) terminal() (width int, ok bool) {
+	f, isFile := c.w.(*os.File)
+	if !isFile || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	return width, err == nil && width > 20
+}
+
+// progress shows where the run is: a bar that is drawn over and over on a
+// terminal, a plain line every ten seconds elsewhere. The returned function
+// ends it.
+func (c *console) progress(m *engine.Metrics) (end func()) {
+	every := 200 * time.Millisecond
+	if _, ok := c.terminal(); !ok {
+		every = 10 * time.Second
+	}
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		r := rates{begun: time.Now()}
+		for {
+			select {
+			case <-done:
+				if _, ok := c.terminal(); ok {
+					c.draw("")
+				}
+				return
+			case <-tick.C:
+			}
+			t := m.Totals()
+			rate := r.rate(t.Records)
+			left, total, unit, known := m.Lag()
+			if width, ok := c.terminal(); ok {
+				c.draw(bar(width, t, rate, left, total, unit, known))
+			} else {
+				fmt.Fprintf(c, "sluice: %s posts, %s/s, %s detections, %s rejected%s\n",
+					group(t.Posts), group(int64(rate)), group(t.Detections), group(t.Rejected), lagText(left, total, unit, known))
+			}
+		}
+	}()
+	return func() { close(done); <-ended }
+}
+
+// summary tells what the run did.
+func (c *console) summary(t engine.Totals, took time.Duration, err error) {
+	state := "done"
+	if err != nil {
+		state = "stopped"
+	}
+	fmt.Fprintf(c, "sluice: %s: %s records in %s (%s/s): %s posts, %s rejected, %s detections, %s epochs\n",
+		state, group(t.Records), took.Round(10*time.Millisecond), group(int64(float64(t.Records)/max(took.Seconds(), 1e-3))),
+		group(t.Posts), group(t.Rejected), group(t.Detections), group(t.Epochs))
+}
