@@ -208,6 +208,9 @@ func (s *Store) apply(r record) error {
 		s.partitions[r.State.Partition] = &p
 	case r.Intent != nil:
 		p := s.partition(r.Intent.Span.Partition)
+		if p.end() == "" { // the first epoch: it starts where the source chose to
+			p.Committed = r.Intent.Span.From
+		}
 		if end := p.end(); r.Intent.Span.From != end {
 			return fmt.Errorf("the epoch of partition %q starts at %q, but the one before it ends at %q", r.Intent.Span.Partition, r.Intent.Span.From, end)
 		}
