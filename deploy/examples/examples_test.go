@@ -2,7 +2,6 @@
 package examples_test
 
 import (
-	"context"
 	"errors"
 	"io"
 	"os"
@@ -21,7 +20,6 @@ import (
 	"github.com/sluicehq/sluice/pipeline"
 	"github.com/sluicehq/sluice/pipeline/config"
 	"github.com/sluicehq/sluice/pipeline/graph"
-	"github.com/sluicehq/sluice/sinks"
 	"github.com/sluicehq/sluice/sources"
 )
 
@@ -37,7 +35,7 @@ func load(t testing.TB, sets ...string) *config.Spec {
 
 func registry(t testing.TB) graph.Registry {
 	t.Helper()
-	r, err := graph.NewRegistry(sources.All(), operators.All(), sinks.All())
+	r, err := graph.NewRegistry(sources.All(), operators.All(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,5 +225,3 @@ func TestRuleFiles(t *testing.T) {
 		}
 	}
 }
-
-var _ = context.Background

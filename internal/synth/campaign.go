@@ -181,6 +181,9 @@ func truncate(g *Generator, r *row) bool {
 // changeCase writes the first words in capitals where the script has them.
 func changeCase(g *Generator, _ *row) bool {
 	stop := bytes.IndexAny(g.raw, ".!?:,。،")
+	if link := bytes.Index(g.raw, []byte("https:")); link >= 0 && link < stop {
+		stop = link // links stay as they are
+	}
 	if stop < 0 {
 		return false
 	}

@@ -63,6 +63,9 @@ func TestCampaignsAreExact(t *testing.T) {
 			s = &seen{0, map[string]bool{}, map[string]bool{}, map[string]int{}, map[string]int{}}
 			campaigns[p.Truth.ID] = s
 		}
+		if strings.Contains(p.Text, "HTTPS") || p.Truth.Detail == "exact" && strings.Contains(p.Text, "https://") != (len(p.URLs) == 1) {
+			t.Errorf("links %q of %q", p.URLs, p.Text)
+		}
 		s.posts++
 		s.accounts[p.Author.ID] = true
 		s.langs[p.Lang] = true
@@ -113,8 +116,9 @@ func TestTermsAreWhereTheTruthSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole := func(text string) string {
+		text = words(text)
 		for _, w := range terms {
-			if strings.Contains(words(text), " "+w+" ") {
+			if strings.Contains(text, " "+w+" ") {
 				return w
 			}
 		}

@@ -1,23 +1,34 @@
--- Hashtags that come out of nowhere: many uses in a minute, few before.
+-- Hashtags that come out of nowhere: the uses in a minute against those in the
+-- minute before. The first minute has none before it and is left out.
 SELECT
     tag,
-    max(n) AS peak_in_minute,
-    sum(n) AS uses,
-    count() AS minutes,
-    argMax(minute, n) AS peak_at,
-    any(truth) AS truth
+    minute,
+    uses,
+    before,
+    round(uses / (before + 1), 1) AS jump,
+    truth
 FROM
 (
     SELECT
-        arrayJoin(hashtags) AS tag,
-        toStartOfMinute(created_at) AS minute,
-        count() AS n,
-        topK(1)(truth_id)[1] AS truth
-    FROM posts
-    WHERE kind != 'repost'
-    GROUP BY tag, minute
+        tag,
+        minute,
+        uses,
+        truth,
+        -- 0 when the row before is not the minute before
+        if(lagInFrame(minute) OVER w = minute - 60, lagInFrame(uses) OVER w, 0) AS before
+    FROM
+    (
+        SELECT
+            arrayJoin(hashtags) AS tag,
+            toStartOfMinute(created_at) AS minute,
+            count() AS uses,
+            topK(1)(truth_id)[1] AS truth
+        FROM posts
+        WHERE kind != 'repost'
+        GROUP BY tag, minute
+    )
+    WINDOW w AS (PARTITION BY tag ORDER BY minute ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
 )
-GROUP BY tag
-HAVING peak_in_minute >= 50 AND minutes <= 5
-ORDER BY peak_in_minute DESC
+WHERE uses >= 50 AND minute > (SELECT min(toStartOfMinute(created_at)) FROM posts)
+ORDER BY jump DESC
 LIMIT 20
