@@ -16,9 +16,9 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"go.uber.org/goleak"
 
+	"github.com/sluicehq/sluice/internal/reference"
 	"github.com/sluicehq/sluice/internal/synth"
 	"github.com/sluicehq/sluice/pipeline"
-	"github.com/sluicehq/sluice/pipeline/config"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -80,8 +80,8 @@ func readAll(t testing.TB, s pipeline.Source) (lines []byte, spans []pipeline.Sp
 	}
 }
 
-func TestConfigDeclaration(t *testing.T) {
-	if err := config.Check(&Config{}); err != nil {
+func TestFactoryIsFitForTheReference(t *testing.T) {
+	if err := (reference.Catalog{Sources: []pipeline.Factory{Factory()}}).Check(); err != nil {
 		t.Error(err)
 	}
 }
