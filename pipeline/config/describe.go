@@ -261,11 +261,27 @@ func (s *Shape) docs(path string, out []FieldDoc) []FieldDoc {
 // Words says what the shape is, such as "list of text".
 func (s *Shape) Words() string { return s.words(false) }
 
-var kindWords = map[ShapeKind][2]string{
-	Free: {"anything", "anything"}, Bool: {"bool", "bools"}, Int: {"whole number", "whole numbers"},
-	Uint: {"whole number", "whole numbers"}, Float: {"number", "numbers"}, Text: {"text", "text"},
-	Secret: {"secret text", "secret texts"}, Size: {"size", "sizes"}, Duration: {"duration", "durations"},
-	Section: {"section", "sections"},
+// kindWords is what one value of a kind is called, and many.
+func kindWords(k ShapeKind) [2]string {
+	switch k {
+	case Bool:
+		return [2]string{"bool", "bools"}
+	case Int, Uint:
+		return [2]string{"whole number", "whole numbers"}
+	case Float:
+		return [2]string{"number", "numbers"}
+	case Text:
+		return [2]string{"text", "text"}
+	case Secret:
+		return [2]string{"secret text", "secret texts"}
+	case Size:
+		return [2]string{"size", "sizes"}
+	case Duration:
+		return [2]string{"duration", "durations"}
+	case Section:
+		return [2]string{"section", "sections"}
+	}
+	return [2]string{"anything", "anything"}
 }
 
 func (s *Shape) words(many bool) string {
@@ -281,7 +297,7 @@ func (s *Shape) words(many bool) string {
 		}
 		return "mapping from names to " + s.Elem.words(true)
 	}
-	w := kindWords[s.Kind]
+	w := kindWords(s.Kind)
 	if s.Kind == Section && s.Shorthand {
 		w = [2]string{"section or text", "sections or texts"}
 	}

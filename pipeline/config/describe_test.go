@@ -85,7 +85,9 @@ func TestWriteValueReadsBack(t *testing.T) {
 	for _, v := range []any{
 		"", "a", "a b", "a: b", " a", "a ", "yes", "No", "null", "~", "1", "-1", "1e6", "0x1f", "true", "${X}", "$${", "#", "a #b", "a:b",
 		"a:", ":a", "http://x:1/y?z={a}", "*", "&a", "!x", "- a", "---", "\t", "\n", "é", "\u2028", "\x7f", "\"", "'", "\\", ".", "..", "a::b", "a, b", "[", "=", "<<",
-		int64(5), uint64(7), 0.5, 1e21, true, []any{"a, b", int64(1), nil}, map[string]any{"k: 1": "v", "a": []any{}},
+		int64(5), uint64(7), 0.5, 1e21, true,
+		[]any{"a, b", int64(1), nil},
+		map[string]any{"k: 1": "v", "a": []any{}},
 	} {
 		text := tail + "steps:\n  - a: { v: " + WriteValue(v) + ", w: [" + WriteValue(v) + "] }\n"
 		s, err := Parse("p.yaml", []byte(text), Options{})

@@ -24,6 +24,10 @@ func (c Component) Locate(err error) error {
 	return probs.err()
 }
 
+// locate walks the tree of errors node by node, so that each joined one keeps
+// its own place: hence type assertions where errors.As would look ahead.
+//
+//nolint:errorlint // see above
 func (c Component) locate(err error, prefix string, probs *problems) {
 	var fe *pipeline.FieldError
 	if e, ok := err.(*Error); ok {

@@ -12,23 +12,32 @@ import (
 )
 
 // scalarForm is what a kind of scalar is called in an error, and an example.
-var scalarForms = map[ShapeKind]struct{ want, example string }{
-	Bool:     {"true or false", "true"},
-	Int:      {"a whole number", "10"},
-	Uint:     {"a whole number that is not negative", "10"},
-	Float:    {"a number", "0.5"},
-	Text:     {"text", ""},
-	Secret:   {"text", `"${file:/run/secrets/name}"`},
-	Size:     {"a size", "64MiB"},
-	Duration: {"a duration", "15m or 2d"},
+func scalarForm(kind ShapeKind) (want, example string) {
+	switch kind {
+	case Bool:
+		return "true or false", "true"
+	case Int:
+		return "a whole number", "10"
+	case Uint:
+		return "a whole number that is not negative", "10"
+	case Float:
+		return "a number", "0.5"
+	case Secret:
+		return "text", `"${file:/run/secrets/name}"`
+	case Size:
+		return "a size", "64MiB"
+	case Duration:
+		return "a duration", "15m or 2d"
+	}
+	return "text", ""
 }
 
-// scalar reads n into a value of a kind that scalarForms lists.
+// scalar reads n into a value of a kind that scalarForm knows.
 func (d *decoder) scalar(n *node, path string, v reflect.Value, kind ShapeKind, f *field) {
-	form := scalarForms[kind]
-	example := cmp.Or(f.example, form.example)
+	want, example := scalarForm(kind)
+	example = cmp.Or(f.example, example)
 	if n.kind != scalar || n.isNull() {
-		d.wrong(n, path, form.want, exampleHint(example))
+		d.wrong(n, path, want, exampleHint(example))
 		return
 	}
 	var err error
@@ -62,15 +71,15 @@ func (d *decoder) scalar(n *node, path string, v reflect.Value, kind ShapeKind, 
 		if bare := strings.ReplaceAll(n.text, "_", ""); !n.interpolated && !n.hidden && validNumber(bare) {
 			example = bare // 1_000 is no number here
 		}
-		d.wrong(n, path, form.want, exampleHint(example))
+		d.wrong(n, path, want, exampleHint(example))
 	case errors.Is(err, errQuoted):
-		d.wrong(n, path, form.want, "remove the quotes")
+		d.wrong(n, path, want, "remove the quotes")
 	case errors.Is(err, errNoUnit):
 		hint := "write a unit, such as 30s, 15m or 2d"
 		if !n.interpolated && !n.hidden {
 			hint = "write a unit, such as " + n.value + "s"
 		}
-		d.wrong(n, path, form.want, hint)
+		d.wrong(n, path, want, hint)
 	default:
 		d.probs.add(n.at, path, n.shown()+" "+err.Error(), "")
 	}

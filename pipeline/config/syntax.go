@@ -23,25 +23,27 @@ var (
 // secret that starts with * or &.
 type phrase struct{ has, msg, hint string }
 
-var phrases = []phrase{
-	{"mapping values are not allowed", `a second ": " in one line, or a key below a value`, "quote the value, or fix the indent"},
-	{"could not find expected ':'", `a key without ": " after it`, `write "key: value"; quote text of several lines`},
-	{"did not find expected key", "this line does not fit the mapping above it", "check the indent, and quotes around text with special characters"},
-	{"did not find expected '-' indicator", `this line does not fit the list above it`, `start it with "- " and indent it as the other entries are`},
-	{"did not find expected ',' or ']'", "a [ list is not closed or lacks a comma", "close it with ]"},
-	{"did not find expected ',' or '}'", "a { mapping is not closed or lacks a comma", "close it with }"},
-	{"found unexpected end of stream", "a quoted text is not closed", "add the closing quote"},
-	{"found unexpected document indicator", "a quoted text is not closed before ---", "add the closing quote"},
-	{"unknown anchor", "a value that starts with * is an alias, and no anchor of that name comes before it", "quote it if it is text"},
-	{"did not find expected alphabetic or numeric character", "a value that starts with * or & is an alias or an anchor, and its name is missing", "quote it if it is text"},
-	{"found character that cannot start any token", "a value may not start with this character", "quote it, and indent with spaces only"},
-	{"found a tab character", "a tab in the indent", "indent with spaces"},
-	{"block sequence entries are not allowed", `"- " is not allowed here`, "put the list on lines of its own below the key"},
-	{"control characters are not allowed", "a control character", "remove it, or write it as an escape in double quotes"},
-	{"found unknown escape character", "an unknown \\ escape in double quotes", "use single quotes, or write \\\\"},
-	{"did not find expected node content", "a value is missing, or a { or [ is not closed", "close { with } and [ with ]"},
-	{"exceeded max depth", "the config is nested too deep", ""},
-	{"document contains excessive aliasing", "too many aliases", ""},
+func phrases() []phrase {
+	return []phrase{
+		{"mapping values are not allowed", `a second ": " in one line, or a key below a value`, "quote the value, or fix the indent"},
+		{"could not find expected ':'", `a key without ": " after it`, `write "key: value"; quote text of several lines`},
+		{"did not find expected key", "this line does not fit the mapping above it", "check the indent, and quotes around text with special characters"},
+		{"did not find expected '-' indicator", `this line does not fit the list above it`, `start it with "- " and indent it as the other entries are`},
+		{"did not find expected ',' or ']'", "a [ list is not closed or lacks a comma", "close it with ]"},
+		{"did not find expected ',' or '}'", "a { mapping is not closed or lacks a comma", "close it with }"},
+		{"found unexpected end of stream", "a quoted text is not closed", "add the closing quote"},
+		{"found unexpected document indicator", "a quoted text is not closed before ---", "add the closing quote"},
+		{"unknown anchor", "a value that starts with * is an alias, and no anchor of that name comes before it", "quote it if it is text"},
+		{"did not find expected alphabetic or numeric character", "a value that starts with * or & is an alias or an anchor, and its name is missing", "quote it if it is text"},
+		{"found character that cannot start any token", "a value may not start with this character", "quote it, and indent with spaces only"},
+		{"found a tab character", "a tab in the indent", "indent with spaces"},
+		{"block sequence entries are not allowed", `"- " is not allowed here`, "put the list on lines of its own below the key"},
+		{"control characters are not allowed", "a control character", "remove it, or write it as an escape in double quotes"},
+		{"found unknown escape character", "an unknown \\ escape in double quotes", "use single quotes, or write \\\\"},
+		{"did not find expected node content", "a value is missing, or a { or [ is not closed", "close { with } and [ with ]"},
+		{"exceeded max depth", "the config is nested too deep", ""},
+		{"document contains excessive aliasing", "too many aliases", ""},
+	}
 }
 
 // syntax rephrases a parse error and finds its place.
@@ -53,7 +55,7 @@ func (r *yamlReader) syntax(data []byte, err error) {
 		text = text[len(m[0]):]
 	}
 	p := phrase{msg: "YAML: " + clip(text)}
-	for _, q := range phrases {
+	for _, q := range phrases() {
 		if strings.Contains(text, q.has) {
 			p = q
 			break
