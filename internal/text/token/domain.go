@@ -69,22 +69,33 @@ func isAddress(name string) bool {
 // Host returns the host of a URL, without user and port; nil where the scheme
 // has none.
 func Host(url []byte) []byte {
-	if i := bytes.Index(url, []byte("://")); i >= 0 {
+	if i := bytes.IndexByte(url, ':'); i >= 0 && i+2 < len(url) && url[i+1] == '/' && url[i+2] == '/' {
 		url = url[i+3:]
-	} else if bytes.IndexByte(url, '.') < 0 {
+	}
+	begin, end, dot, address := 0, len(url), false, false
+	for i, b := range url {
+		switch b {
+		case '/', '?', '#', '\\':
+			return hostIn(url[begin:min(i, end)], dot)
+		case '@': // what stands before it is the user
+			begin, end, dot, address = i+1, len(url), false, false
+		case '[', ']': // an IPv6 address
+			address = b == '['
+		case ':':
+			if !address {
+				end = min(end, i)
+			}
+		case '.':
+			dot = true
+		}
+	}
+	return hostIn(url[begin:end], dot)
+}
+
+// hostIn returns h where it can be a host: it has a dot, or is an IPv6 address.
+func hostIn(h []byte, dot bool) []byte {
+	if !dot && (len(h) == 0 || h[0] != '[') {
 		return nil
 	}
-	if i := bytes.IndexAny(url, "/?#\\"); i >= 0 {
-		url = url[:i]
-	}
-	if i := bytes.LastIndexByte(url, '@'); i >= 0 {
-		url = url[i+1:]
-	}
-	if i := bytes.LastIndexByte(url, ':'); i >= 0 && bytes.IndexByte(url[i:], ']') < 0 {
-		url = url[:i]
-	}
-	if bytes.IndexByte(url, '.') < 0 && (len(url) == 0 || url[0] != '[') {
-		return nil
-	}
-	return url
+	return h
 }

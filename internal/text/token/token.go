@@ -29,6 +29,8 @@ type Tokens struct {
 	Hash       []uint64 // Hash of the bytes at Start:End
 	Start, End []uint32
 	Kind       []text.Kind
+
+	maps bitmaps // scratch
 }
 
 // Len returns the number of tokens.
@@ -41,7 +43,7 @@ func (t *Tokens) truncate(n int) {
 	t.Hash, t.Start, t.End, t.Kind = t.Hash[:n], t.Start[:n], t.End[:n], t.Kind[:n]
 }
 
-// grow makes room for n more tokens.
+// grow makes room for n more tokens: no text has more of them than bytes.
 func (t *Tokens) grow(n int) {
 	t.Hash = slices.Grow(t.Hash, n)
 	t.Start = slices.Grow(t.Start, n)
@@ -112,24 +114,19 @@ func (s *scanner) put(from, to int, kind text.Kind) {
 	s.Kind = append(s.Kind, kind)
 }
 
-func (s *scanner) scan() {
-	for i := s.from; i < s.to; {
-		c, size := s.at(i)
-		switch c {
-		case class.Letter, class.Digit, class.Connector, class.Mark:
-			i = s.word(i)
-		case class.Spaceless:
-			i = s.bigrams(i)
-		case class.Emoji, class.Modifier, class.Regional:
-			i = s.emoji(i)
-		case class.Hash:
-			i = s.hashtag(i)
-		case class.At:
-			i = s.mention(i)
-		default:
-			i += size
-		}
+// one puts what begins at i, but for hashtags and mentions, and returns where
+// it ends.
+func (s *scanner) one(i int) int {
+	c, size := s.at(i)
+	switch c {
+	case class.Letter, class.Digit, class.Connector, class.Mark:
+		return s.word(i)
+	case class.Spaceless:
+		return s.bigrams(i)
+	case class.Emoji, class.Modifier, class.Regional:
+		return s.emoji(i)
 	}
+	return i + size
 }
 
 // inWord reports whether c is part of a word wherever it stands.

@@ -3,6 +3,7 @@ package token
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -10,6 +11,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"github.com/sluicehq/sluice/internal/text"
+	"github.com/sluicehq/sluice/internal/text/token/class"
 )
 
 func TestTokens(t *testing.T) {
@@ -41,6 +43,46 @@ func TestHash(t *testing.T) {
 	for in, want := range map[string]uint64{} {
 		if got := Hash([]byte(in)); got != want {
 			t.Errorf("Hash(%q) = %#x, want %#x", in, got, want)
+		}
+	}
+}
+
+// plain is the definition of the scan: character by character.
+func plain(buf []byte) *Tokens {
+	t := &Tokens{}
+	s := scanner{Tokens: t, buf: buf, to: len(buf)}
+	for i := 0; i < s.to; {
+		switch c, _ := s.at(i); c {
+		case class.Hash:
+			i = s.hashtag(i)
+		case class.At:
+			i = s.mention(i)
+		default:
+			i = s.one(i)
+		}
+	}
+	return t
+}
+
+// same checks that two scans gave the same tokens.
+func same(t *testing.T, in []byte, got, want *Tokens) {
+	t.Helper()
+	if !slices.Equal(got.Start, want.Start) || !slices.Equal(got.End, want.End) || !slices.Equal(got.Kind, want.Kind) || !slices.Equal(got.Hash, want.Hash) {
+		t.Fatalf("%+q:\n got %v %v %v\nwant %v %v %v", in, got.Start, got.End, got.Kind, want.Start, want.End, want.Kind)
+	}
+}
+
+// TestEveryRune scans each code point among others by both ways.
+func TestEveryRune(t *testing.T) {
+	var toks Tokens
+	for r := rune(0); r <= utf8.MaxRune; r++ {
+		if !utf8.ValidRune(r) || r >= 0x30100 && r < 0xE0000 {
+			continue
+		}
+		for _, in := range []string{"ab" + string(r) + "cd 1" + string(r) + "2", "жж" + string(r) + " ж" + string(r) + "жж" + string(r), string(r) + string(r)} {
+			toks.Reset()
+			toks.Append([]byte(in), 0, len(in))
+			same(t, []byte(in), &toks, plain([]byte(in)))
 		}
 	}
 }
@@ -83,6 +125,9 @@ func FuzzTokens(f *testing.F) {
 		var toks Tokens
 		toks.Append(in, 0, len(in))
 		check(t, in, &toks)
+		if utf8.Valid(in) {
+			same(t, in, &toks, plain(in))
+		}
 		// The same within a larger buffer and behind other tokens.
 		buf := bytes.Repeat([]byte("z"), int(before))
 		from := len(buf)

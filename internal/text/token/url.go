@@ -2,6 +2,7 @@ package token
 
 import (
 	"bytes"
+	"unicode/utf8"
 
 	"golang.org/x/net/publicsuffix"
 
@@ -52,8 +53,8 @@ func (s *scanner) urlEnd(host int) int {
 	inHost := foreign == class.Spaceless // such hosts are there, but rare
 	for i < s.to {
 		b := s.buf[i]
-		if b < 0x80 {
-			if b <= ' ' || bytes.IndexByte([]byte("\"<>`{}|\\^"), b) >= 0 {
+		if b < utf8.RuneSelf {
+			if beside[b]&stops != 0 {
 				break
 			}
 			inHost = inHost && b != '/'
@@ -71,7 +72,7 @@ func (s *scanner) urlEnd(host int) int {
 		switch b := u[len(u)-1]; {
 		case b == ')' && bytes.IndexByte(u, '(') >= 0:
 			return host + len(u)
-		case bytes.IndexByte([]byte(".,:;!?'*_)]~"), b) >= 0:
+		case beside[b]&closes != 0:
 			u = u[:len(u)-1]
 		default:
 			return host + len(u)
@@ -100,7 +101,7 @@ func (s *scanner) bareDomain(start, end int) int {
 	if c, _ := s.at(stop); stop-start > maxDomain || c == class.At || inWord(c) || !isDomain(s.buf[start:stop], path) {
 		return end
 	}
-	for n := s.Len(); n > s.first && int(s.Start[n-1]) >= start-s.from; n-- {
+	for n := s.Len(); n > s.first && int(s.End[n-1]) > start-s.from; n-- {
 		s.truncate(n - 1)
 	}
 	if path {

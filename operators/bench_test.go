@@ -1,0 +1,231 @@
+//go:build unix
+
+package operators_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+
+	"github.com/sluicehq/sluice/internal/slab"
+	"github.com/sluicehq/sluice/operators/fingerprint"
+	"github.com/sluicehq/sluice/operators/match"
+	"github.com/sluicehq/sluice/operators/normalize"
+	"github.com/sluicehq/sluice/operators/tokenize"
+	"github.com/sluicehq/sluice/pipeline"
+)
+
+const (
+	benchPosts = 1 << 15
+	benchBatch = 512
+)
+
+// dataDir returns the folder of the test data, or skips.
+func dataDir(tb testing.TB) string {
+	tb.Helper()
+	dir := os.Getenv("SLUICE_DATA")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "shared", "data")
+	}
+	if _, err := os.Stat(dir); err != nil {
+		tb.Skipf("no test data: %v; set SLUICE_DATA", err)
+	}
+	return dir
+}
+
+// realPosts returns real posts, every n-th of the file's first ones.
+func realPosts(tb testing.TB) []post {
+	tb.Helper()
+	f, err := os.Open(filepath.Join(dataDir(tb), "posts", "ira_to_2016-06.jsonl.zst"))
+	if err != nil {
+		tb.Skipf("no posts: %v", err)
+	}
+	defer f.Close()
+	z, err := zstd.NewReader(f)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer z.Close()
+	sc := bufio.NewScanner(z)
+	sc.Buffer(nil, 1<<20)
+	var out []post
+	for i := 0; sc.Scan() && len(out) < benchPosts; i++ {
+		if i%7 != 0 {
+			continue
+		}
+		var p struct{ Text string }
+		if err := json.Unmarshal(sc.Bytes(), &p); err != nil {
+			tb.Fatal(err)
+		}
+		out = append(out, post{text: p.Text})
+	}
+	if err := sc.Err(); err != nil {
+		tb.Fatal(err)
+	}
+	return out
+}
+
+// madePosts returns posts of made-up words.
+func madePosts() []post {
+	r := rand.New(rand.NewPCG(1, 2))
+	vocabulary := make([]string, 20000)
+	for i := range vocabulary {
+		letters := "etaoinshrdlcumwfgypbvk"
+		if i%4 == 0 {
+			letters = "оеаинтсрвлкмдпу"
+		}
+		rs := []rune(letters)
+		w := make([]rune, 2+r.IntN(8))
+		for j := range w {
+			w[j] = rs[r.IntN(len(rs))]
+		}
+		vocabulary[i] = string(w)
+	}
+	out := make([]post, benchPosts)
+	for i := range out {
+		for range 8 + r.IntN(14) {
+			f := r.Float64()
+			out[i].text += vocabulary[int(f*f*f*float64(len(vocabulary)))] + " "
+		}
+		if i%3 == 0 {
+			out[i].text += fmt.Sprintf("#tag%d http://t.co/%x", i%50, r.Uint32())
+		}
+	}
+	return out
+}
+
+// madeTerms returns a list of n terms: words, one in ten a phrase; one in 50 is
+// of the posts' own words.
+func madeTerms(n int) string {
+	r := rand.New(rand.NewPCG(3, 4))
+	var b []byte
+	for i := range n {
+		b = fmt.Appendf(b, "term%x", r.Uint64())
+		if i%10 == 0 {
+			b = fmt.Appendf(b, " second%x", r.Uint32())
+		}
+		b = append(b, '\n')
+	}
+	return string(b)
+}
+
+// batches cuts posts into records.
+func batches(mem memory.Allocator, in []post, size int) (out []arrow.Record) {
+	for len(in) > 0 {
+		n := min(size, len(in))
+		out = append(out, posts(mem, in[:n]))
+		in = in[n:]
+	}
+	return out
+}
+
+// BenchmarkSteps measures each step on what the step before it leaves, and the
+// four together. One operation is one post.
+func BenchmarkSteps(b *testing.B) {
+	for _, data := range []struct {
+		name string
+		make func() []post
+	}{{"real", func() []post { return realPosts(b) }}, {"made", madePosts}} {
+		b.Run(data.name, func(b *testing.B) {
+			in := data.make()
+			size := 0
+			for _, p := range in {
+				size += len(p.text)
+			}
+			mem := slab.New(1 << 30)
+			recs := batches(mem, in, benchBatch)
+			files := memFiles{"small.txt": madeTerms(10_000), "large.txt": madeTerms(1_000_000)}
+			steps := []step{{factory: normalize.Factory()}, {factory: tokenize.Factory()}, {factory: fingerprint.Factory()}}
+			list := func(path string) step {
+				return step{match.Factory(), &match.Config{Lists: map[string]match.List{"list": {Path: path}}}}
+			}
+			for i, name := range []string{"normalize", "tokenize", "fingerprint"} {
+				b.Run(name, func(b *testing.B) { benchStep(b, mem, files, steps[:i+1], recs, size/len(in)) })
+			}
+			b.Run("match-10k", func(b *testing.B) {
+				benchStep(b, mem, files, append(steps[:3:3], list("small.txt")), recs, size/len(in))
+			})
+			b.Run("match-1M", func(b *testing.B) {
+				benchStep(b, mem, files, append(steps[:3:3], list("large.txt")), recs, size/len(in))
+			})
+			b.Run("all-10k", func(b *testing.B) {
+				benchAll(b, mem, files, append(steps[:3:3], list("small.txt")), recs, size/len(in))
+			})
+		})
+	}
+}
+
+// cpuTime returns the processor time of the process so far, in nanoseconds. It
+// is steadier than the wall's on shared machines.
+func cpuTime(b *testing.B) int64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return u.Utime.Nano() + u.Stime.Nano()
+}
+
+// benchStep measures the last step of a chain.
+func benchStep(b *testing.B, mem memory.Allocator, files memFiles, steps []step, recs []arrow.Record, size int) {
+	c, err := newChain(mem, files, steps...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	last := len(steps) - 1
+	before := &chain{c.plans[:last], c.ops[:last]}
+	var in []arrow.Record
+	for _, r := range recs {
+		err := before.run(0, pipeline.Batch{Record: r}, func(p pipeline.Batch) error {
+			in = append(in, p.Record)
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	benchAll(b, mem, nil, nil, in, size, &chain{c.plans[last:], c.ops[last:]})
+	for _, r := range in {
+		r.Release()
+	}
+}
+
+// benchAll measures a chain, made of steps where it is not given.
+func benchAll(b *testing.B, mem memory.Allocator, files memFiles, steps []step, recs []arrow.Record, size int, given ...*chain) {
+	c, err := newChain(mem, files, steps...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if len(given) > 0 {
+		c = given[0]
+	}
+	b.SetBytes(int64(size))
+	b.ReportAllocs()
+	b.ResetTimer()
+	before := cpuTime(b)
+	defer func() { b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op") }()
+	for n := 0; n < b.N; {
+		for _, r := range recs {
+			if n >= b.N {
+				break
+			}
+			n += int(r.NumRows())
+			err := c.run(0, pipeline.Batch{Record: r}, func(p pipeline.Batch) error {
+				p.Record.Release()
+				return nil
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
