@@ -81,6 +81,7 @@ type colPlan struct {
 	required bool
 	constant string
 	isConst  bool
+	byConfig bool  // the config says where it is, not the preset
 	field    int   // position in the schema
 	lists    []int // for lists: the alternatives' list slots
 	all      bool  // for lists: all alternatives, not the first
@@ -155,7 +156,7 @@ func (p *plan) compile(cfg Config) error {
 	var extra []arrow.Field
 	for _, name := range slices.Sorted(maps.Keys(cfg.Columns)) {
 		c := cfg.Columns[name]
-		col, isNew, err := p.configured(name, c)
+		col, isNew, err := p.apply(name, c)
 		if err != nil {
 			var fe *pipeline.FieldError
 			if errors.As(err, &fe) {
@@ -174,7 +175,7 @@ func (p *plan) compile(cfg Config) error {
 		}
 	}
 	for _, name := range []string{pipeline.ColID, pipeline.ColCreatedAt} {
-		if exprs[name] == "" && p.scalars[p.scalar(name)].constant == "" {
+		if exprs[name] == "" && p.scalars[p.scalar(name)].constant == "" && !slices.Contains(p.preset.computed, name) {
 			fail(name, "", fmt.Errorf("column %q is needed: say where it is, as in columns: {%s: {path: ...}}", name, name))
 		}
 	}
@@ -198,9 +199,9 @@ func (p *plan) scalar(name string) int {
 	return slices.IndexFunc(p.scalars, func(c colPlan) bool { return c.name == name })
 }
 
-// configured applies what the config says of a column: one of the standard
+// apply applies what the config says of a column: one of the standard
 // ones is changed in place, another is added.
-func (p *plan) configured(name string, c Column) (*colPlan, bool, error) {
+func (p *plan) apply(name string, c Column) (*colPlan, bool, error) {
 	field := func(path, format string, args ...any) error {
 		return &pipeline.FieldError{Path: path, Err: fmt.Errorf(format, args...)}
 	}
@@ -247,7 +248,7 @@ func (p *plan) configured(name string, c Column) (*colPlan, bool, error) {
 	case c.Value != "" && col.kind != typeString:
 		return nil, false, field("value", "a constant is for columns of type string, this is of type %s", typeNames[col.kind])
 	}
-	col.constant, col.isConst = c.Value, c.Value != ""
+	col.constant, col.isConst, col.byConfig = c.Value, c.Value != "", true
 	return col, isNew, nil
 }
 
@@ -302,8 +303,12 @@ func (p *plan) layout(exprs map[string]string) ([]target, error) {
 		var err error
 		if a.list {
 			var ls []int
-			ts, err = p.listTargets(a.path, &ls)
-			p.aux = append(p.aux, ls...)
+			if ts, err = p.listTargets(a.path, &ls); err == nil {
+				p.aux = append(p.aux, ls[0])
+			}
+			for i := range ts { // the alternatives exclude each other
+				ts[i].list = ls[0]
+			}
 		} else {
 			p.aux = append(p.aux, p.slots)
 			p.slots++

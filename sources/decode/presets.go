@@ -8,6 +8,7 @@ type preset struct {
 	platform string            // constant of the platform column; "" for none
 	columns  map[string]string // standard column -> path expression
 	all      []string          // list columns that take all alternatives, not the first
+	computed []string          // columns that finish fills
 	aux      []auxPath         // further values, for finish
 	strict   bool              // a scalar where an object or array belongs is an error
 

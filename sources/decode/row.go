@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/sluicehq/sluice/internal/jsonscan"
 	"github.com/sluicehq/sluice/pipeline"
@@ -38,7 +39,11 @@ type row struct {
 	lists   [][]item
 	joined  [][]item // memory for lists that are put together
 	scratch []byte   // text of values of kind made
-	temp    []byte   // unescaped text of the value that is looked at
+	html    []byte   // content that is being stripped, and the links in it
+	links   []span
+	key     []byte // text that is compared
+	inner   []byte // a record that was a string within the record
+	temp    []byte // unescaped text of the value that is looked at
 
 	at      int // where in the record something is wrong; -1 nowhere special
 	what    string
@@ -70,6 +75,17 @@ func (r *row) decode(rec []byte, ended bool) Reason {
 		return r.reject(WrongType, w.wrongAt, w.mismatch.path, "this is not "+want)
 	}
 	r.scratch = r.scratch[:0]
+	r.resolve()
+	if finish := r.p.preset.finish; finish != nil {
+		if reason := finish(r); reason != "" {
+			return reason
+		}
+	}
+	return r.check()
+}
+
+// resolve chooses among the alternatives of each column.
+func (r *row) resolve() {
 	slots := r.w.slots
 	for _, f := range r.p.fallbacks {
 		if slots[f.column].kind == absent {
@@ -77,12 +93,6 @@ func (r *row) decode(rec []byte, ended bool) Reason {
 		}
 	}
 	r.pickLists()
-	if finish := r.p.preset.finish; finish != nil {
-		if reason := finish(r); reason != "" {
-			return reason
-		}
-	}
-	return r.check()
 }
 
 func (r *row) rejectStatus(at int, st jsonscan.Status, ended bool) Reason {
@@ -152,7 +162,7 @@ func (r *row) check() Reason {
 		}
 	}
 	if id := slots[colID]; id.off == id.end && !r.p.scalars[colID].isConst {
-		return r.reject(MissingID, int(id.off), r.p.scalars[colID].name, "the id is empty")
+		return r.reject(MissingID, r.where(id), r.p.scalars[colID].name, "the id is empty")
 	}
 	if v := slots[colKind]; v.off == v.end {
 		slots[colKind].kind = absent
@@ -218,14 +228,17 @@ func (r *row) convert(i int, c *colPlan, v value) Reason {
 		}
 		r.nums[i] = int64(boolFalse - v.kind)
 	case typeTime:
-		if v.kind == str || v.kind == escaped || v.kind == made || v.kind == number {
+		switch v.kind {
+		case madeTime:
+			r.nums[i], ok = int64(v.end)<<32|int64(v.off), true
+		case str, escaped, number:
 			r.nums[i], ok = r.times.parse(r.text(v), v.kind == number)
 		}
 		if !ok {
 			return r.wrong(c, v, "a time ("+r.times.format+")")
 		}
 		if t := r.nums[i]; i == colCreatedAt && (t < r.p.minTime || t >= r.p.maxTime) {
-			return r.reject(TimeOutOfRange, int(v.off), c.name, quoted(r.text(v))+" is not within min_time and max_time")
+			return r.reject(TimeOutOfRange, r.where(v), c.name, quoted(r.text(v))+" is not within min_time and max_time")
 		}
 	}
 	return ""
@@ -256,6 +269,9 @@ func (r *row) text(v value) []byte {
 		return nil
 	case made:
 		return r.scratch[v.off:v.end]
+	case madeTime:
+		r.temp = strconv.AppendInt(r.temp[:0], int64(v.end)<<32|int64(v.off), 10)
+		return r.temp
 	case escaped:
 		r.temp = jsonscan.AppendUnescaped(r.temp[:0], r.w.buf[v.off:v.end])
 		return r.temp
@@ -282,11 +298,21 @@ func (r *row) reject(reason Reason, at int, what, problem string) Reason {
 }
 
 func (r *row) wrong(c *colPlan, v value, want string) Reason {
-	at := int(v.off)
-	if v.kind == made {
-		at = -1
+	shown := quoted(r.text(v))
+	if v.kind == jsonObject || v.kind == jsonArray {
+		shown = "this"
+	} else if v.kind != str && v.kind != escaped && v.kind != made {
+		shown = strings.ToValidUTF8(string(r.text(v)[:min(len(r.text(v)), 64)]), "")
 	}
-	return r.reject(WrongType, at, c.name, quoted(r.text(v))+" is not "+want)
+	return r.reject(WrongType, r.where(v), c.name, shown+" is not "+want)
+}
+
+// where returns the place of v in the record; -1 if it was made.
+func (r *row) where(v value) int {
+	if v.kind == made || v.kind == madeTime {
+		return -1
+	}
+	return int(v.off)
 }
 
 func (r *row) detail() string {

@@ -98,8 +98,13 @@ func floorDiv(a, b int64) int64 {
 }
 
 // rfc3339 reads 2006-01-02T15:04:05[.fraction](Z|+hh:mm). As in ISO 8601 a
-// space may stand for the T; a time without zone is taken as UTC.
+// space may stand for the T; a time without zone is taken as UTC, a date as its
+// beginning.
 func (t *timeParser) rfc3339(s []byte) (int64, bool) {
+	if len(s) == len(time.DateOnly) && s[4] == '-' && s[7] == '-' {
+		ok := t.setDate(s)
+		return t.dateMs, ok
+	}
 	if len(s) < 19 || s[4] != '-' || s[7] != '-' || s[10]|0x20 != 't' && s[10] != ' ' || s[13] != ':' || s[16] != ':' {
 		return 0, false
 	}

@@ -16,7 +16,8 @@ const (
 	boolFalse
 	jsonObject // whole value
 	jsonArray
-	made // not in the record but in the decoder's scratch, as plain text
+	made     // not in the record but in the decoder's scratch, as plain text
+	madeTime // Unix milliseconds, in off and end
 )
 
 // value is a span of the record (or of scratch memory).
