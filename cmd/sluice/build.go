@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -45,7 +46,7 @@ func (f *fileFlags) add(c *cobra.Command) {
 }
 
 func (f *fileFlags) options() config.Options {
-	return config.Options{Sets: f.sets, Env: os.LookupEnv, Environ: os.Environ(), ReadFile: os.ReadFile}
+	return config.Options{Sets: f.sets, Env: os.LookupEnv, Environ: os.Environ()}
 }
 
 // built is a pipeline file that was read and checked.
@@ -96,11 +97,10 @@ func (b *built) rebuild(store *checkpoint.Store, log *slog.Logger) func(checkpoi
 		if m.Program != program {
 			return nil, fmt.Errorf("they were begun by a sluice whose results may differ (computation %s, this one is %s): run that version once more with the same config, until it has started and stopped", m.Program, program)
 		}
-		spec, err := config.Parse(b.spec.Path, m.Config, config.Options{Env: os.LookupEnv, ReadFile: os.ReadFile})
+		spec, err := config.Parse(filepath.Join(b.spec.Dir, "stored-config"), m.Config, config.Options{Env: os.LookupEnv})
 		if err != nil {
 			return nil, err
 		}
-		spec.Dir = b.spec.Dir
 		reg, err := registry()
 		if err != nil {
 			return nil, err

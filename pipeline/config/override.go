@@ -14,11 +14,12 @@ const envPrefix = "SLUICE_"
 // of a pipeline file and that the loader leaves alone.
 func ExemptVariables() []string {
 	return []string{
-		"SLUICE_CACHE",          // folder of downloaded and built files
-		"SLUICE_CHDB_PIN",       // which release of the embedded engine to fetch
-		"SLUICE_CHDB_SHA512",    // checksum of that release
-		"SLUICE_DATA",           // data sets of tests and benchmarks
-		"SLUICE_EMBEDDED_CHILD", // set by the program for its child process
+		"SLUICE_CACHE",               // folder of downloaded and built files
+		"SLUICE_CLICKHOUSE_PASSWORD", // the writer of `sluice clickhouse serve`
+		"SLUICE_CHDB_PIN",            // which release of the embedded engine to fetch
+		"SLUICE_CHDB_SHA512",         // checksum of that release
+		"SLUICE_DATA",                // data sets of tests and benchmarks
+		"SLUICE_EMBEDDED_CHILD",      // set by the program for its child process
 	}
 }
 
