@@ -2,13 +2,16 @@ package embedded
 
 import (
 	"bytes"
+	"io"
+	"strconv"
 	"testing"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 )
-
-func arrowMemory() memory.Allocator { return memory.NewGoAllocator() }
 
 const postsTable = ` (id UInt64, ts DateTime64(3), lang LowCardinality(String), text String, spans Array(UInt32), author UInt64)
 	ENGINE = MergeTree ORDER BY (ts, id) SETTINGS non_replicated_deduplication_window = 1000`
@@ -52,4 +55,40 @@ func BenchmarkInsertFormat(b *testing.B) {
 		must(b, conn.InsertFormat(b.Context(), "ArrowStream", "INSERT INTO p SETTINGS insert_deduplicate = 0", bytes.NewReader(data.Bytes())))
 	}
 	b.ReportMetric(float64(b.N)*65536/b.Elapsed().Seconds(), "rows/s")
+}
+
+// arrowStream is rows records of size rows each, as Arrow IPC.
+func arrowStream(t testing.TB, w io.Writer, batches, size int) {
+	schema := arrow.NewSchema([]arrow.Field{
+		{Name: "id", Type: arrow.PrimitiveTypes.Uint64},
+		{Name: "ts", Type: &arrow.TimestampType{Unit: arrow.Millisecond, TimeZone: "UTC"}},
+		{Name: "lang", Type: arrow.BinaryTypes.String},
+		{Name: "text", Type: arrow.BinaryTypes.String},
+		{Name: "spans", Type: arrow.ListOf(arrow.PrimitiveTypes.Uint32)},
+		{Name: "author", Type: arrow.PrimitiveTypes.Uint64},
+	}, nil)
+	b := array.NewRecordBuilder(memory.NewGoAllocator(), schema)
+	defer b.Release()
+	out := ipc.NewWriter(w, ipc.WithSchema(schema))
+	for k := range batches {
+		for i := range size {
+			n := k*size + i
+			b.Field(0).(*array.Uint64Builder).Append(uint64(n))
+			b.Field(1).(*array.TimestampBuilder).Append(arrow.Timestamp(1700000000000 + n))
+			b.Field(2).(*array.StringBuilder).Append([...]string{"en", "ar", "de"}[n%3])
+			b.Field(3).(*array.StringBuilder).Append("words of a post, some eighty bytes of them, number " + strconv.Itoa(n) + " of the stream")
+			l := b.Field(4).(*array.ListBuilder)
+			l.Append(true)
+			l.ValueBuilder().(*array.Uint32Builder).AppendValues([]uint32{uint32(n), 7}, nil)
+			b.Field(5).(*array.Uint64Builder).Append(uint64(n % 1000))
+		}
+		rec := b.NewRecord()
+		if err := out.Write(rec); err != nil {
+			t.Error(err)
+		}
+		rec.Release()
+	}
+	if err := out.Close(); err != nil {
+		t.Error(err)
+	}
 }

@@ -150,3 +150,56 @@ type bodyError struct{ e *exception }
 
 func (b *bodyError) Error() string { return b.e.text }
 func (b *bodyError) Unwrap() error { return b.e }
+
+// readStatement gathers the statement from the URL and the body. For an INSERT
+// with data it reads no more of the body than is needed to see that; the rest,
+// which the data goes on with, is left in rest.
+func readStatement(query string, body io.Reader) (text string, st statement, rest io.Reader, err error) {
+	in := body
+	if query != "" {
+		in = io.MultiReader(strings.NewReader(query+"\n"), body)
+	}
+	buf := make([]byte, 0, 4<<10)
+	parsed := 0
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, make([]byte, len(buf))...)[:len(buf)]
+		}
+		n, err := in.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", statement{}, nil, readFailed(err)
+		}
+		atEOF := err != nil
+		if len(buf) > maxQueryBytes {
+			// Without its data: an INSERT whose data has begun is recognized in far less.
+			if st, ok := parseStatement(string(buf), false); ok {
+				return string(buf), st, in, nil
+			}
+			return "", statement{}, nil, exceptionf(codeSyntaxError, "SYNTAX_ERROR",
+				"the statement is longer than %d bytes; send data as the data of an INSERT", maxQueryBytes)
+		}
+		// Looked at again only when it has doubled: the work stays linear.
+		if !atEOF && len(buf) < 2*parsed {
+			continue
+		}
+		parsed = len(buf)
+		text := string(buf)
+		if st, ok := parseStatement(text, atEOF); ok {
+			if st.inlineValues && atEOF {
+				// Small enough to be a statement: expressions and parameters work.
+				st = statement{kind: kindOther, sql: text, inlineValues: true}
+			}
+			return text, st, in, nil
+		}
+	}
+}
+
+// readFailed is the error of a body that could not be read to its end.
+func readFailed(err error) error {
+	var body *bodyError
+	if errors.As(err, &body) {
+		return body.e
+	}
+	return exceptionf(codeReceiveFailed, "NETWORK_ERROR", "the request's body ended early: %v", err)
+}

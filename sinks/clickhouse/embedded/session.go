@@ -29,30 +29,30 @@ type session struct {
 }
 
 // take returns the session's connection, opened by open if there is none yet,
-// and how to give it back. fresh says that it was opened now.
+// and how to give it back.
 func (s *sessions) take(key sessionKey, mustExist bool, life time.Duration, open func() (*chdb.Conn, error)) (
-	c *chdb.Conn, fresh bool, release func(broken bool), err error,
+	c *chdb.Conn, release func(broken bool), err error,
 ) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ses := s.byID[key]
 	switch {
 	case s.closed:
-		return nil, false, nil, exceptionf(codeQueryCancelled, "QUERY_WAS_CANCELLED", "the server is stopping")
+		return nil, nil, exceptionf(codeQueryCancelled, "QUERY_WAS_CANCELLED", "the server is stopping")
 	case ses != nil && ses.busy:
-		return nil, false, nil, exceptionf(codeSessionLocked, "SESSION_IS_LOCKED",
+		return nil, nil, exceptionf(codeSessionLocked, "SESSION_IS_LOCKED",
 			"Session %.64q is locked by a concurrent client", key.id)
 	case ses == nil && mustExist:
-		return nil, false, nil, exceptionf(codeSessionNotFound, "SESSION_NOT_FOUND", "Session %.64q not found", key.id)
+		return nil, nil, exceptionf(codeSessionNotFound, "SESSION_NOT_FOUND", "Session %.64q not found", key.id)
 	case ses == nil && len(s.byID) >= maxSessions:
-		return nil, false, nil, exceptionf(codeTooManyQueries, "TOO_MANY_SIMULTANEOUS_QUERIES",
+		return nil, nil, exceptionf(codeTooManyQueries, "TOO_MANY_SIMULTANEOUS_QUERIES",
 			"%d sessions are open; let one time out, or do without session_id", maxSessions)
 	case ses == nil:
 		conn, err := open()
 		if err != nil {
-			return nil, false, nil, err
+			return nil, nil, err
 		}
-		ses, fresh = &session{conn: conn}, true
+		ses = &session{conn: conn}
 		if s.byID == nil {
 			s.byID = make(map[sessionKey]*session)
 		}
@@ -62,7 +62,7 @@ func (s *sessions) take(key sessionKey, mustExist bool, life time.Duration, open
 		ses.timer.Stop()
 	}
 	ses.busy = true
-	return ses.conn, fresh, func(broken bool) { s.giveBack(key, ses, life, broken) }, nil
+	return ses.conn, func(broken bool) { s.giveBack(key, ses, life, broken) }, nil
 }
 
 func (s *sessions) giveBack(key sessionKey, ses *session, life time.Duration, broken bool) {
