@@ -36,7 +36,7 @@ type posts struct {
 type scalarBuilder struct {
 	plan   *colPlan
 	filled int // rows in the builder
-	strs   *column.Strings
+	texts  *texts
 	ints   *column.Fixed[int64]
 	floats *column.Fixed[float64]
 	bools  *column.Bools
@@ -63,7 +63,7 @@ func (b *posts) init(p *plan) {
 		dt := s.plan.kind.arrow()
 		switch s.plan.kind {
 		case typeString:
-			s.strs = column.NewStrings(p.mem)
+			s.texts = &texts{mem: p.mem}
 			s.none = repeated(s.plan.constant)
 		case typeFloat:
 			s.floats = column.NewFixed[float64](p.mem)
@@ -118,8 +118,11 @@ func emptyLists() arrow.Array {
 func (b *posts) append(r *row, offset int64) {
 	b.offsets.Append(offset)
 	for i, v := range r.w.slots[:len(b.scalars)] {
+		if v.kind == absent {
+			continue
+		}
 		s := &b.scalars[i]
-		if v.kind == absent || s.plan.isConst {
+		if s.plan.isConst {
 			continue
 		}
 		if s.filled < b.rows {
@@ -127,8 +130,12 @@ func (b *posts) append(r *row, offset int64) {
 		}
 		s.filled++
 		switch {
-		case s.strs != nil:
-			r.appendText(s.strs, v, i == colLang)
+		case s.texts != nil:
+			if v.kind == escaped || v.kind == made {
+				r.put(s.texts, v)
+			} else {
+				s.texts.put(r.w.buf[v.off:v.end])
+			}
 		case s.ints != nil:
 			s.ints.Append(r.nums[i])
 		case s.floats != nil:
@@ -137,20 +144,23 @@ func (b *posts) append(r *row, offset int64) {
 			s.bools.Append(r.nums[i] != 0)
 		}
 	}
+	if r.w.slots[colLang].kind != absent && !b.scalars[colLang].plan.isConst {
+		lower(b.scalars[colLang].texts)
+	}
 	if r.w.slots[colKind].kind == absent && !b.scalars[colKind].plan.isConst {
 		b.deriveKind(r)
 	}
 	for i := range b.lists {
-		l := &b.lists[i]
 		if len(r.lists[i]) == 0 {
 			continue
 		}
+		l := &b.lists[i]
 		for l.filled < b.rows {
 			l.rows.End(l.elems.Len())
 			l.filled++
 		}
 		for _, it := range r.lists[i] {
-			r.appendText(l.elems, it.value, false)
+			l.elems.Append(r.text(it.value))
 		}
 		l.rows.End(l.elems.Len())
 		l.filled++
@@ -173,39 +183,39 @@ func (b *posts) deriveKind(r *row) {
 	s := &b.scalars[colKind]
 	s.fill(b.rows)
 	s.filled++
-	s.strs.AppendString(kind)
+	s.texts.room(len(kind))
+	s.texts.data = append(s.texts.data, kind...)
+	s.texts.end()
 }
 
-// appendText appends a value's text.
-func (r *row) appendText(to *column.Strings, v value, lower bool) {
-	from := to.Data.Len()
-	switch v.kind {
-	case escaped:
-		src := r.w.buf[v.off:v.end]
-		text := jsonscan.AppendUnescaped(to.Data.Extend(len(src))[:0], src)
-		to.Data.Truncate(from + len(text))
-	case made:
-		copy(to.Data.Extend(int(v.end-v.off)), r.scratch[v.off:v.end])
-	default:
-		copy(to.Data.Extend(int(v.end-v.off)), r.w.buf[v.off:v.end])
+// put adds a value that is not plain bytes of the record.
+func (r *row) put(to *texts, v value) {
+	if v.kind == made {
+		to.put(r.scratch[v.off:v.end])
+		return
 	}
-	if lower {
-		text := to.Data.Values()[from:]
-		for i, c := range text {
-			if c-'A' < 26 {
-				text[i] = c | 0x20
-			}
+	to.room(int(v.end - v.off)) // text is never longer than its escaped form
+	to.data = jsonscan.AppendUnescaped(to.data, r.w.buf[v.off:v.end])
+	to.end()
+}
+
+// lower turns the last value to lower case, as far as it is ASCII.
+func lower(t *texts) {
+	for i, text := 0, t.data[t.offsets[t.rows-1]:]; i < len(text); i++ {
+		if c := text[i]; c-'A' < 26 {
+			text[i] = c | 0x20
 		}
 	}
-	to.End()
 }
 
 // fill adds rows without a value until there are n.
 func (s *scalarBuilder) fill(n int) {
+	if s.texts != nil {
+		s.texts.fill(n)
+		s.filled = n
+	}
 	for ; s.filled < n; s.filled++ {
 		switch {
-		case s.strs != nil:
-			s.strs.End()
 		case s.ints != nil:
 			s.ints.AppendNull()
 		case s.floats != nil:
@@ -224,8 +234,8 @@ func (s *scalarBuilder) array(n int) arrow.Array {
 	s.fill(n)
 	s.filled = 0
 	switch {
-	case s.strs != nil:
-		return s.strs.NewArray(arrow.BinaryTypes.String)
+	case s.texts != nil:
+		return s.texts.array()
 	case s.ints != nil:
 		return s.ints.NewArray(s.plan.kind.arrow())
 	case s.floats != nil:
@@ -276,8 +286,8 @@ func (b *posts) drop() {
 		s := &b.scalars[i]
 		s.filled = 0
 		switch {
-		case s.strs != nil:
-			s.strs.Release()
+		case s.texts != nil:
+			s.texts.release()
 		case s.ints != nil:
 			s.ints.Release()
 		case s.floats != nil:

@@ -87,6 +87,21 @@ type colPlan struct {
 	all      bool  // for lists: all alternatives, not the first
 }
 
+// fine returns the kinds of values that need neither conversion nor refusal.
+func (c *colPlan) fine() uint16 {
+	mask := uint16(0)
+	if !c.required || c.isConst {
+		mask |= 1 << absent
+	}
+	if c.kind == typeString {
+		mask |= 1<<str | 1<<escaped | 1<<made
+		if c.numbers {
+			mask |= 1 << number
+		}
+	}
+	return mask
+}
+
 // fallback copies a slot to a column's own slot if that is empty.
 type fallback struct{ column, slot int }
 
@@ -102,6 +117,8 @@ type plan struct {
 	root        *node
 	predictions int
 	scalars     []colPlan
+	fine        []uint16 // by scalar: bit k set = a value of kind k needs no look
+	listNeeded  bool     // a list column is required
 	lists       []colPlan
 	fallbacks   []fallback
 	slots       int   // scalar slots
@@ -192,6 +209,10 @@ func (p *plan) compile(cfg Config) error {
 		return &pipeline.FieldError{Path: "columns", Err: err}
 	}
 	p.predictions = b.predictions
+	for i := range p.scalars {
+		p.fine = append(p.fine, p.scalars[i].fine())
+	}
+	p.listNeeded = slices.ContainsFunc(p.lists, func(c colPlan) bool { return c.required })
 	return nil
 }
 

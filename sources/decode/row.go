@@ -142,9 +142,12 @@ func (r *row) add(i int, v value) {
 // check converts and checks all values.
 func (r *row) check() Reason {
 	slots := r.w.slots
-	for i := range r.p.scalars {
-		c := &r.p.scalars[i]
+	for i, fine := range r.p.fine {
 		v := slots[i]
+		if fine>>v.kind&1 != 0 {
+			continue
+		}
+		c := &r.p.scalars[i]
 		if v.kind == absent {
 			if c.required && !c.isConst {
 				return r.missing(i, c)
@@ -157,9 +160,7 @@ func (r *row) check() Reason {
 			}
 			continue
 		}
-		if v.kind != str && v.kind != escaped && v.kind != made && !(v.kind == number && c.numbers) {
-			return r.wrong(c, v, "a string")
-		}
+		return r.wrong(c, v, "a string")
 	}
 	if id := slots[colID]; id.off == id.end && !r.p.scalars[colID].isConst {
 		return r.reject(MissingID, r.where(id), r.p.scalars[colID].name, "the id is empty")
@@ -168,6 +169,9 @@ func (r *row) check() Reason {
 		slots[colKind].kind = absent
 	} else if kindOf(r.text(v)) == "" {
 		return r.wrong(&r.p.scalars[colKind], v, "one of post, reply, quote, repost")
+	}
+	if !r.w.dirty && !r.p.listNeeded {
+		return ""
 	}
 	for i, items := range r.lists {
 		c := &r.p.lists[i]

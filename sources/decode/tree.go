@@ -41,6 +41,39 @@ type kid struct {
 	key     string
 	node    *node
 	bit     uint64 // for containers: a bit of its own within the parent
+	leaf    bool   // the value goes to a scalar slot and nowhere else
+
+	// The literal's first eight bytes (with a mask if it is shorter) and its
+	// last eight, to compare it by words.
+	head, mask, tail uint64
+}
+
+// pack prepares the literal for matches.
+func (k *kid) pack() {
+	var padded [8]byte
+	copy(padded[:], k.literal)
+	k.head, k.mask = binary.LittleEndian.Uint64(padded[:]), ^uint64(0)
+	if n := len(k.literal); n < 8 {
+		k.mask = 1<<(8*n) - 1
+	} else {
+		k.tail = binary.LittleEndian.Uint64([]byte(k.literal[n-8:]))
+	}
+}
+
+// matches reports whether the literal stands at b[i], and where it ends.
+func (k *kid) matches(b []byte, i int) (end int, ok bool) {
+	n := len(k.literal)
+	end = i + n
+	if i+8 > len(b) || n > 16 {
+		return end, end <= len(b) && string(b[i:end]) == k.literal
+	}
+	if binary.LittleEndian.Uint64(b[i:i+8])&k.mask != k.head {
+		return end, false
+	}
+	if n <= 8 {
+		return end, true
+	}
+	return end, end <= len(b) && binary.LittleEndian.Uint64(b[end-8:end]) == k.tail
 }
 
 // target is where the value at a path goes: to a scalar slot or to a list.
@@ -108,6 +141,8 @@ func (b *builder) node(prefix path, ends []target) (*node, error) {
 			k.bit = 1 << containers
 			containers++
 		}
+		k.leaf = !child.container() && child.slot >= 0 && child.lists == nil
+		k.pack()
 		n.kids = append(n.kids, k)
 	}
 	n.hashKeys()

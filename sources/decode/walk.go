@@ -10,7 +10,7 @@ type valueKind uint8
 const (
 	absent  valueKind = iota
 	str               // between the quotes, no escapes
-	escaped           // between the quotes, with escapes
+	escaped           // between the quotes, with escapes: str+valueKind(jsonscan.Escaped)
 	number
 	boolTrue
 	boolFalse
@@ -199,7 +199,7 @@ func (w *walker) object(n *node, i, depth int) int {
 		var k *kid
 		if p := int(predict[last]); p > 0 {
 			next := &n.kids[p-1]
-			if end := i + len(next.literal); end <= len(b) && string(b[i:end]) == next.literal {
+			if end, ok := next.matches(b, i); ok {
 				k, i, last = next, end, p
 			}
 		}
@@ -223,12 +223,19 @@ func (w *walker) object(n *node, i, depth int) int {
 		if i++; i < len(b) && b[i] <= ' ' {
 			i = jsonscan.Space(b, i)
 		}
-		// The value.
+		// The value; first the most frequent kind of it.
+		var st jsonscan.Status
 		if k == nil {
-			var st jsonscan.Status
 			if i, st = jsonscan.Skip(b, i, depth+1); st.Failed() {
 				return w.fail(i, st)
 			}
+		} else if k.leaf && i < len(b) && b[i] == '"' {
+			start := i + 1
+			if i, st = jsonscan.String(b, start); st.Failed() {
+				return w.fail(i, st)
+			}
+			w.slots[k.node.slot] = value{uint32(start), uint32(i), str + valueKind(st)}
+			i++
 		} else {
 			if k.bit != 0 {
 				if seen&k.bit != 0 {
