@@ -148,6 +148,51 @@ func setRetention(ctx context.Context, conn driver.Conn, table, expiry string, i
 	return nil
 }
 
+// rollupViews are the views that feed the rollups, with the migration steps
+// that create them.
+func rollupViews() []string {
+	return []string{"posts_by_minute_view", "posts_by_hour_view", "detections_by_minute_view", "detections_by_hour_view"}
+}
+
+// setRollups drops the views, or creates those that are missing: then the
+// rollups begin, or go on, with the next row.
+func setRollups(ctx context.Context, conn driver.Conn, migrations []migration, want bool, log *slog.Logger) error {
+	for _, view := range rollupViews() {
+		var n uint64
+		err := conn.QueryRow(ctx, "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = {name:String}",
+			clickhouse.Named("name", view)).Scan(&n)
+		if err != nil {
+			return fmt.Errorf("read the views: %w", err)
+		}
+		if want == (n > 0) {
+			continue
+		}
+		sql := "DROP VIEW IF EXISTS " + quoteName(view)
+		if want {
+			if sql, err = statementOf(migrations, view); err != nil {
+				return err
+			}
+		}
+		if err := conn.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("rollups: view %s: %w", view, err)
+		}
+		log.Info("clickhouse: rollup changed", "view", view, "on", want)
+	}
+	return nil
+}
+
+// statementOf returns the statement of the last step of that name.
+func statementOf(migrations []migration, name string) (string, error) {
+	for i := len(migrations) - 1; i >= 0; i-- {
+		for _, s := range migrations[i].steps {
+			if s.name == name {
+				return s.sql, nil
+			}
+		}
+	}
+	return "", fmt.Errorf("no migration has the step %s", name)
+}
+
 // textIndexName is the index on the words of posts.text.
 const textIndexName = "ix_text"
 

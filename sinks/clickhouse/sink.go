@@ -67,6 +67,9 @@ func (s *Sink) prepare(ctx context.Context) error {
 	if err := migrate(ctx, conn, migrations, s.log); err != nil {
 		return s.classify(ctx, err)
 	}
+	if err := setRollups(ctx, conn, migrations, s.cfg.Rollups, s.log); err != nil {
+		return s.classify(ctx, err)
+	}
 	return s.classify(ctx, s.checkTables(ctx))
 }
 
