@@ -1,0 +1,211 @@
+// Command compare measures Sluice beside plain ClickHouse SQL: the same posts,
+// the same work, the same engine, in one run, in turn. It prints a table of
+// medians and ratios, and writes it to benchmarks/results.md with -write.
+//
+// Rows, by the letters of docs/performance.md:
+//
+//	A  decode, fold, tokenize, SimHash, 10,000 whole-word terms; discarded.
+//	B  the same, stored in the embedded engine.
+//
+// The peer is the same engine (libchdb), warm, that reads the same file by its
+// file() function. Ours is timed as a whole process, start-up included.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+func main() {
+	rounds := flag.Int("rounds", 5, "measured rounds of each, after one that warms up")
+	posts := flag.String("posts", "", "JSON lines file in the plain format, not compressed; default: SLUICE_DATA's, else synthetic posts")
+	write := flag.String("write", "", "write the table to this file too")
+	flag.Parse()
+	if err := run(context.Background(), *rounds, *posts, *write); err != nil {
+		fmt.Fprintln(os.Stderr, "compare:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, rounds int, posts, write string) error {
+	dir, err := os.MkdirTemp("", "sluice-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	in, err := prepare(dir, posts)
+	if err != nil {
+		return err
+	}
+	peer, err := startPeer(ctx, dir, in)
+	if err != nil {
+		return err
+	}
+	defer peer.stop()
+	ours, err := newOurs(dir, in, peer)
+	if err != nil {
+		return err
+	}
+
+	contests := []*contest{
+		{name: "A. discarded", peer: "ClickHouse SQL, set form", ours: ours.discard, theirs: peer.selectSet},
+		{name: "A. discarded", peer: "ClickHouse SQL, substring form", ours: ours.discard, theirs: peer.selectSubstring},
+		{name: "B. stored, with rollups and 24 columns", peer: "ClickHouse SQL, set form, into a plain table of 12 columns", ours: ours.store, theirs: peer.insertPlain},
+		{name: "B. stored, with rollups and 24 columns", peer: "ClickHouse SQL, set form, into the same tables as ours", ours: ours.store, theirs: peer.insertSame},
+	}
+	for round := range rounds + 1 {
+		for _, c := range contests {
+			if err := c.round(ctx, round > 0); err != nil {
+				return fmt.Errorf("%s, %s: %w", c.name, c.peer, err)
+			}
+		}
+		fmt.Fprintf(os.Stderr, "round %d of %d\n", round, rounds)
+	}
+	table := report(in, rounds, contests)
+	fmt.Print(table)
+	if write != "" {
+		return os.WriteFile(write, []byte(table), 0o644)
+	}
+	return nil
+}
+
+// contest is one row of the table: two ways to do one piece of work.
+type contest struct {
+	name, peer   string
+	ours, theirs func(context.Context) (time.Duration, error)
+	took         [2][]time.Duration
+}
+
+// round runs both once, one right after the other.
+func (c *contest) round(ctx context.Context, counts bool) error {
+	for i, f := range []func(context.Context) (time.Duration, error){c.ours, c.theirs} {
+		d, err := f(ctx)
+		if err != nil {
+			return err
+		}
+		if counts {
+			c.took[i] = append(c.took[i], d)
+		}
+	}
+	return nil
+}
+
+// ratio is the median of the rounds' ratios: each pair ran back to back.
+func (c *contest) ratio() float64 {
+	var r []float64
+	for i := range c.took[0] {
+		r = append(r, float64(c.took[1][i])/float64(c.took[0][i]))
+	}
+	slices.Sort(r)
+	return r[len(r)/2]
+}
+
+func median(d []time.Duration) time.Duration {
+	s := slices.Sorted(slices.Values(d))
+	return s[len(s)/2]
+}
+
+func report(in *input, rounds int, contests []*contest) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d posts, %.0f MB (%s); %d terms; %d cores, %s; median of %d rounds, in turn\n\n",
+		in.rows, float64(in.bytes)/1e6, in.what, in.terms, runtime.NumCPU(), cpuModel(), rounds)
+	b.WriteString("| work | peer | ours, posts/s | peer, posts/s | ratio |\n|---|---|---:|---:|---:|\n")
+	for _, c := range contests {
+		rate := func(i int) float64 { return float64(in.rows) / median(c.took[i]).Seconds() }
+		fmt.Fprintf(&b, "| %s | %s | %.0f | %.0f | %.2f |\n", c.name, c.peer, rate(0), rate(1), c.ratio())
+	}
+	return b.String()
+}
+
+func cpuModel() string {
+	data, err := os.ReadFile("/proc/cpuinfo")
+	if err == nil {
+		for line := range strings.Lines(string(data)) {
+			if name, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+				return strings.TrimSpace(v)
+			}
+		}
+	}
+	return runtime.GOARCH
+}
+
+// ours runs the sluice binary.
+type ours struct {
+	bin, dir string
+	peer     *peer
+}
+
+const steps = `
+steps:
+  - normalize: {}
+  - tokenize: {}
+  - fingerprint: {}
+  - match: {lists: {terms: {path: %q}}}
+admin: {listen: "off"}
+log: {level: warn}
+`
+
+func newOurs(dir string, in *input, p *peer) (*ours, error) {
+	bin, err := filepath.Abs("bin/sluice")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(bin); err != nil {
+		return nil, fmt.Errorf("%w: run make build first", err)
+	}
+	source := func(path string) string { return fmt.Sprintf("source: {file: {paths: [%q], format: plain}}", path) }
+	body := fmt.Sprintf(steps, in.termsFile)
+	o := &ours{bin: bin, dir: dir, peer: p}
+	clickhouse := fmt.Sprintf("sinks: [{clickhouse: {dsn: %q}}]\n", p.dsn("ours"))
+	empty := filepath.Join(dir, "empty.jsonl")
+	for name, text := range map[string]string{
+		"discard": "pipeline: discard\n" + source(in.posts) + body + "sinks: [discard]\n",
+		"store":   "pipeline: store\n" + source(in.posts) + body + clickhouse,
+		"schema":  "pipeline: store\n" + source(empty) + body + clickhouse,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name+".yaml"), []byte(text), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		return nil, err
+	}
+	_, err = o.run(context.Background(), "schema") // creates the tables, as a warm server has them
+	return o, err
+}
+
+// run times one process from its start to its end, on a fresh checkpoint.
+func (o *ours) run(ctx context.Context, name string) (time.Duration, error) {
+	ckpt := filepath.Join(o.dir, "checkpoint")
+	if err := os.RemoveAll(ckpt); err != nil {
+		return 0, err
+	}
+	c := exec.CommandContext(ctx, o.bin, "run", "--quiet", filepath.Join(o.dir, name+".yaml"), "--set", "checkpoint.path="+ckpt)
+	begun := time.Now()
+	out, err := c.CombinedOutput()
+	if err != nil {
+		return 0, fmt.Errorf("%w\n%s", err, out)
+	}
+	return time.Since(begun), nil
+}
+
+func (o *ours) discard(ctx context.Context) (time.Duration, error) { return o.run(ctx, "discard") }
+
+func (o *ours) store(ctx context.Context) (time.Duration, error) {
+	if err := o.peer.truncate(ctx, "ours"); err != nil {
+		return 0, err
+	}
+	d, err := o.run(ctx, "store")
+	if err != nil {
+		return 0, err
+	}
+	return d, o.peer.check(ctx, "ours.posts")
+}
