@@ -68,16 +68,32 @@ func stops(x uint64) uint64 {
 // String scans a string whose opening quote is at b[i-1]. It returns the
 // position of the closing quote, or that of the error.
 func String(b []byte, i int) (int, Status) {
-	start, status, seen := i, OK, uint64(0)
+	// Fast path: plain ASCII, with more of the text behind it.
+	start, seen := i, uint64(0)
+	for i+8 <= len(b) {
+		x := binary.LittleEndian.Uint64(b[i : i+8])
+		m := stops(x)
+		if m == 0 {
+			seen |= x
+			i += 8
+			continue
+		}
+		seen |= x & (m&-m - 1)
+		i += bits.TrailingZeros64(m) >> 3
+		if b[i] == '"' && seen&highs == 0 {
+			return i, OK
+		}
+		break
+	}
+	return rest(b, start, i, seen)
+}
+
+// rest scans a string that begins at start from i on. Seen is the union of the
+// bytes before i, in any order within the word.
+func rest(b []byte, start, i int, seen uint64) (int, Status) {
+	status := OK
 	for {
-		for {
-			if i+8 > len(b) {
-				for i < len(b) && b[i] >= 0x20 && b[i] != '"' && b[i] != '\\' {
-					seen |= uint64(b[i])
-					i++
-				}
-				break
-			}
+		for i+8 <= len(b) {
 			x := binary.LittleEndian.Uint64(b[i : i+8])
 			if m := stops(x); m != 0 {
 				seen |= x & (m&-m - 1)
@@ -86,6 +102,10 @@ func String(b []byte, i int) (int, Status) {
 			}
 			seen |= x
 			i += 8
+		}
+		for i < len(b) && b[i] >= 0x20 && b[i] != '"' && b[i] != '\\' { // the last bytes of b
+			seen |= uint64(b[i])
+			i++
 		}
 		switch {
 		case i >= len(b):

@@ -134,7 +134,7 @@ func (b *posts) append(r *row, offset int64) {
 			if v.kind == escaped || v.kind == made {
 				r.put(s.texts, v)
 			} else {
-				s.texts.put(r.w.buf[v.off:v.end])
+				s.texts.putFrom(r.w.buf, int(v.off), int(v.end))
 			}
 		case s.ints != nil:
 			s.ints.Append(r.nums[i])

@@ -341,10 +341,15 @@ func quoted(s []byte) string {
 
 // kindOf returns the kind of post that s names, "" for none.
 func kindOf(s []byte) string {
-	for _, k := range [...]string{"post", "reply", "quote", "repost"} {
-		if string(s) == k {
-			return k
-		}
+	switch string(s) {
+	case "post":
+		return "post"
+	case "reply":
+		return "reply"
+	case "quote":
+		return "quote"
+	case "repost":
+		return "repost"
 	}
 	return ""
 }

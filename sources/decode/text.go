@@ -49,6 +49,21 @@ func (t *texts) put(b []byte) {
 	t.end()
 }
 
+// putFrom adds b[from:to]. Short values are copied as sixteen bytes, whatever
+// their length: what is too much is written over by the next.
+func (t *texts) putFrom(b []byte, from, to int) {
+	n := to - from
+	t.room(max(n, 16))
+	if n > 16 || from+16 > len(b) {
+		t.data = append(t.data, b[from:to]...)
+	} else {
+		at := len(t.data)
+		*(*[16]byte)(t.data[at : at+16]) = *(*[16]byte)(b[from : from+16])
+		t.data = t.data[:at+n]
+	}
+	t.end()
+}
+
 // fill adds empty values until there are n.
 func (t *texts) fill(n int) {
 	for at := int32(len(t.data)); t.rows < n; {

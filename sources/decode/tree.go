@@ -44,11 +44,11 @@ type kid struct {
 	leaf    bool   // the value goes to a scalar slot and nowhere else
 
 	// The literal's first eight bytes (with a mask if it is shorter) and its
-	// last eight, to compare it by words.
+	// last eight, to compare it by words: see end.
 	head, mask, tail uint64
 }
 
-// pack prepares the literal for matches.
+// pack fills the words of the literal.
 func (k *kid) pack() {
 	var padded [8]byte
 	copy(padded[:], k.literal)
@@ -60,17 +60,15 @@ func (k *kid) pack() {
 	}
 }
 
-// matches reports whether the literal stands at b[i], and where it ends.
-func (k *kid) matches(b []byte, i int) (end int, ok bool) {
+// end returns where the literal ends that may stand at b[i], and whether it
+// does. If there are eight bytes, the caller has compared them with head.
+func (k *kid) end(b []byte, i int) (int, bool) {
 	n := len(k.literal)
-	end = i + n
-	if i+8 > len(b) || n > 16 {
+	end := i + n
+	switch {
+	case i+8 > len(b) || n > 16:
 		return end, end <= len(b) && string(b[i:end]) == k.literal
-	}
-	if binary.LittleEndian.Uint64(b[i:i+8])&k.mask != k.head {
-		return end, false
-	}
-	if n <= 8 {
+	case n <= 8:
 		return end, true
 	}
 	return end, end <= len(b) && binary.LittleEndian.Uint64(b[end-8:end]) == k.tail

@@ -1,6 +1,8 @@
 package decode
 
 import (
+	"encoding/binary"
+
 	"github.com/sluicehq/sluice/internal/jsonscan"
 )
 
@@ -199,8 +201,10 @@ func (w *walker) object(n *node, i, depth int) int {
 		var k *kid
 		if p := int(predict[last]); p > 0 {
 			next := &n.kids[p-1]
-			if end, ok := next.matches(b, i); ok {
-				k, i, last = next, end, p
+			if i+8 > len(b) || binary.LittleEndian.Uint64(b[i:i+8])&next.mask == next.head {
+				if end, ok := next.end(b, i); ok {
+					k, i, last = next, end, p
+				}
 			}
 		}
 		if k == nil {
