@@ -340,8 +340,7 @@ func (m *machine) compare(nd *node, v *vec) {
 		case kDouble:
 			var unordered uint64
 			less, equal, unordered = compareDoubles(a, b, nd.cf, w, need)
-			if nd.ci != cmpEqual && nd.ci != cmpLess|cmpGreater { // NaN equals nothing, but has no order
-				v.err[w] |= unordered
+			if nd.ci != cmpLess|cmpGreater { // NaN differs from everything, and all else is false of it
 				need &^= unordered
 			}
 		case kUint:

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -167,4 +168,31 @@ func (f *folder) fold(s []byte) []byte {
 		return append(f.buf[:0], f.caser.String(string(s))...)
 	}
 	return f.buf[:n]
+}
+
+// LoadLists returns the lists that the schema announces. Those that no
+// condition of the set can mean are left empty: a list may hold a million
+// terms, and most stand in match.<list> only.
+func LoadLists(files Files, schema *arrow.Schema, set *Set) ([]*List, error) {
+	paths := ListPaths(schema)
+	var out []*List
+	for _, name := range slices.Sorted(maps.Keys(paths)) {
+		used := slices.ContainsFunc(set.Rules, func(r *Rule) bool {
+			return strings.Contains(r.When, name) && strings.Contains(r.When, "list")
+		})
+		if !used {
+			out = append(out, NewList(name))
+			continue
+		}
+		data, err := files.ReadFile(paths[name])
+		if err != nil {
+			return nil, fmt.Errorf("list %q: %w", name, err)
+		}
+		l, err := ParseList(name, paths[name], data)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, l)
+	}
+	return out, nil
 }
