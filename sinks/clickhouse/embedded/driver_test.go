@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -155,6 +157,8 @@ func TestDatabaseSQL(t *testing.T) {
 
 func TestReaderIsReadOnly(t *testing.T) {
 	e := startTest(t, nil)
+	secret := filepath.Join(t.TempDir(), "secret.csv")
+	must(t, os.WriteFile(secret, []byte("1,2\n"), 0o600))
 	writer := open(t, e.DSN("default"), clickhouse.CompressionNone)
 	ctx := t.Context()
 	must(t, writer.Exec(ctx, "CREATE TABLE r (a UInt8) ENGINE = MergeTree ORDER BY a"))
@@ -178,12 +182,24 @@ func TestReaderIsReadOnly(t *testing.T) {
 		"SELECT * FROM url('http://127.0.0.1:1/x', 'CSV', 'a String')", "SELECT 1 SETTINGS max_execution_time = 0",
 		"SELECT 1 SETTINGS readonly = 0", "SELECT * FROM remote('127.0.0.1', system.one)",
 		"BACKUP TABLE r TO File('b')", "SELECT * FROM executable('id', 'TSV', 'a String')", "ATTACH TABLE r",
+		"SELECT * FROM eval('SELECT file(''/etc/passwd'')')", "SELECT * FROM filesystem('/etc')",
+		"SELECT * FROM filesystem()", "SELECT aiGenerate('x', 'y')", "DESCRIBE filesystem('/etc')",
 		"SELECT \u201cfile\u201d('/etc/passwd')", "WITH file('/etc/passwd') AS x SELECT x",
 	} {
 		err := reader.Exec(limited, sql)
 		var ex *clickhouse.Exception
 		if !errors.As(err, &ex) || ex.Code != 164 {
 			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	// No file of the machine is a table.
+	for _, name := range []string{"`" + secret + "`", "default.`" + secret + "`", "'" + secret + "'", "default.`" + e.opts.Path + "/" + TokenFile + "`"} {
+		for _, sql := range []string{"SELECT * FROM ", "DESCRIBE ", "EXPLAIN SELECT * FROM ", "SELECT 1 WHERE 1 IN ", "CHECK TABLE "} {
+			err := reader.Exec(limited, sql+name)
+			var ex *clickhouse.Exception
+			if !errors.As(err, &ex) || ex.Code != 60 && ex.Code != 47 && ex.Code != 62 && ex.Code != 53 && ex.Code != 6 {
+				t.Errorf("%s%s: %v", sql, name, err)
+			}
 		}
 	}
 	must(t, writer.QueryRow(ctx, "SELECT sum(a) FROM r").Scan(&n))

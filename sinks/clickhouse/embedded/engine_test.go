@@ -124,7 +124,7 @@ func TestStopFinishesStatements(t *testing.T) {
 	})
 	_, err = io.WriteString(pw, "1\n")
 	must(t, err)
-	time.Sleep(300 * time.Millisecond)
+	e.waitFor(t, "SELECT count() FROM system.processes WHERE query LIKE 'SELECT sleep(1)%' OR query LIKE 'SELECT count() FROM numbers(1000%'", "2\n")
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()

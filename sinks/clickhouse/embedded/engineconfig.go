@@ -2,9 +2,15 @@ package embedded
 
 import (
 	"encoding/xml"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/google/uuid"
 )
 
 // engineConfig is the engine's own configuration file. It is given explicitly
@@ -24,6 +30,11 @@ func engineConfig(o *EngineOptions) []byte {
 	if o.MaxMemory > 0 {
 		element("max_server_memory_usage", strconv.FormatInt(o.MaxMemory, 10))
 	}
+	// Without a default_database the engine does not lay its file system over the
+	// database "default", where every file of the machine would be a table. The
+	// database itself comes from the metadata: see ensureDefaultDatabase.
+	element("default_database", "")
+	element("database", "default")
 	element("tmp_path", filepath.Join(o.Path, "tmp")+"/")
 	element("user_files_path", filepath.Join(o.Path, "user_files")+"/")
 	element("format_schema_path", filepath.Join(o.Path, "format_schemas")+"/")
@@ -39,4 +50,27 @@ func engineConfig(o *EngineOptions) []byte {
 	}
 	b.WriteString("</clickhouse>\n")
 	return []byte(b.String())
+}
+
+// ensureDefaultDatabase gives a data folder the metadata of an Atomic database
+// "default", as CREATE DATABASE would. A folder that the engine made by itself
+// has the database without this file; its tables are under the id that the
+// folder's link names.
+func ensureDefaultDatabase(path string) error {
+	dir := filepath.Join(path, "metadata")
+	file := filepath.Join(dir, "default.sql")
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return fmt.Errorf("embedded ClickHouse: %w", err)
+	}
+	id := uuid.New()
+	if target, err := os.Readlink(filepath.Join(dir, "default")); err == nil {
+		if id, err = uuid.Parse(filepath.Base(target)); err != nil {
+			return fmt.Errorf("embedded ClickHouse: %s links to %s, whose name is no id; the data folder is damaged",
+				filepath.Join(dir, "default"), target)
+		}
+	}
+	return writeFile(file, []byte("ATTACH DATABASE _ UUID '"+id.String()+"'\nENGINE = Atomic\n"))
 }

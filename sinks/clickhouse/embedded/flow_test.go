@@ -84,6 +84,22 @@ func (r *repeated) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// waitFor runs query until it gives want.
+func (e *Engine) waitFor(t *testing.T, query, want string) {
+	t.Helper()
+	deadline := time.Now().Add(15 * time.Second)
+	for {
+		got := e.sql(t, query)
+		if got == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: still %q, want %q", query, got, want)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
 // TestDisconnectCancels lets clients go away from statements that would run for
 // hours, streamed and not.
 func TestDisconnectCancels(t *testing.T) {
@@ -109,28 +125,19 @@ func TestDisconnectCancels(t *testing.T) {
 				resp.Body.Close()
 			}
 		}()
-		time.Sleep(300 * time.Millisecond)
 		const running = "SELECT count() FROM system.processes WHERE query LIKE '%10000000000000)%' AND query NOT LIKE '%system.processes%'"
-		if got := e.sql(t, running); got != "1\n" {
-			t.Errorf("%s: %s run", query, got)
-		}
+		e.waitFor(t, running, "1\n")
 		cancel()
 		<-ended
-		began := time.Now()
-		for e.sql(t, running) != "0\n" {
-			if time.Since(began) > 5*time.Second {
-				t.Fatalf("%s still runs", query)
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
+		e.waitFor(t, running, "0\n")
 	}
 }
 
 func TestTooManyQueries(t *testing.T) {
 	e := startTest(t, func(o *Options) { o.Readers = 1; o.QueueWait = 100 * time.Millisecond })
 	slow := make(chan answer)
-	go func() { slow <- e.call(t, call{reader: true, body: strings.NewReader("SELECT sleep(1)")}) }()
-	time.Sleep(300 * time.Millisecond)
+	go func() { slow <- e.call(t, call{reader: true, body: strings.NewReader("SELECT sleep(3)")}) }()
+	e.waitFor(t, "SELECT count() FROM system.processes WHERE query LIKE 'SELECT sleep(3)%'", "1\n")
 	a := e.call(t, call{reader: true, body: strings.NewReader("SELECT 1")})
 	if a.header.Get("X-ClickHouse-Exception-Code") != "202" {
 		t.Errorf("%d %s", a.status, a.body)

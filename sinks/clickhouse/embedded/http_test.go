@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -134,6 +135,7 @@ func TestHTTPQueries(t *testing.T) {
 func TestHTTPErrors(t *testing.T) {
 	e := startTest(t, func(o *Options) { o.MaxResult = 1 << 20 })
 	body := strings.NewReader
+	outfile := filepath.Join(t.TempDir(), "out")
 	for name, c := range map[string]struct {
 		call
 		status, code int
@@ -157,7 +159,7 @@ func TestHTTPErrors(t *testing.T) {
 		"two statements":    {call{body: body("SELECT 1; SELECT 2")}, 400, 62, "Multi-statements"},
 		"get writes":        {call{method: "GET", params: q("query", "CREATE TABLE g (a UInt8) ENGINE = Memory")}, 500, 164, "method GET"},
 		"get inserts":       {call{method: "GET", params: q("query", "INSERT INTO g FORMAT CSV")}, 500, 164, "readonly"},
-		"outfile":           {call{body: body("SELECT 1 INTO OUTFILE '/tmp/sluice-x'")}, 501, 48, "OUTFILE"},
+		"outfile":           {call{body: body("SELECT 1 INTO OUTFILE '" + outfile + "'")}, 501, 48, "OUTFILE"},
 		"infile":            {call{body: body("INSERT INTO g FROM INFILE '/etc/passwd' FORMAT CSV")}, 501, 48, "INFILE"},
 		"parameter missing": {call{body: body("SELECT {a:UInt8}")}, 500, 456, "a"},
 		"parameter's value": {call{params: q("param_a", "x"), body: body("SELECT {a:UInt8}")}, 500, 457, "a"},
@@ -194,7 +196,7 @@ func TestHTTPErrors(t *testing.T) {
 			}
 		})
 	}
-	if _, err := os.Stat("/tmp/sluice-x"); err == nil {
+	if _, err := os.Stat(outfile); err == nil {
 		t.Error("INTO OUTFILE wrote a file")
 	}
 }
@@ -417,13 +419,12 @@ func TestHTTPSessions(t *testing.T) {
 		t.Fatal(a.body)
 	}
 	locked := make(chan answer)
-	go func() { locked <- in("s", "SELECT sleep(1)") }()
-	time.Sleep(300 * time.Millisecond)
+	go func() { locked <- in("s", "SELECT sleep(2)") }()
+	e.waitFor(t, "SELECT count() FROM system.processes WHERE query LIKE 'SELECT sleep(2)%'", "1\n")
 	if a := in("s", "SELECT 1"); a.header.Get("X-ClickHouse-Exception-Code") != "373" {
 		t.Errorf("a busy session: %d %q", a.status, a.body)
 	}
-	<-locked
-	time.Sleep(time.Second)
+	<-locked // the short session has long timed out by now
 	if a := in("short", "SELECT 1", "session_check", "1"); a.header.Get("X-ClickHouse-Exception-Code") != "372" {
 		t.Errorf("a session that timed out: %d %q", a.status, a.body)
 	}

@@ -83,7 +83,7 @@ type Options struct {
 	// and no other process can take it meanwhile.
 	Listen string
 	// Command is the child's command line; nil is this executable with
-	// "clickhouse serve". The child must call [Serve]. Its options go through a
+	// "clickhouse serve --path Path --listen Listen". The child must call [Serve]. Its options go through a
 	// pipe and override the command line's.
 	Command []string
 	// Env is added to the child's environment.

@@ -124,6 +124,9 @@ func startEngine(opts *ServeOptions, held *folder) (*engine, error) {
 	if err := os.MkdirAll(filepath.Join(opts.Path, "tmp"), 0o700); err != nil {
 		return nil, fmt.Errorf("embedded ClickHouse: %w", err)
 	}
+	if err := ensureDefaultDatabase(opts.Path); err != nil {
+		return nil, err
+	}
 	e, err := openEngine(lib, &opts.EngineOptions, config)
 	if err != nil {
 		return nil, err

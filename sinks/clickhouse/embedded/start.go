@@ -70,7 +70,8 @@ func Start(ctx context.Context, opts Options) (*Engine, error) {
 		if err != nil {
 			return nil, fmt.Errorf("embedded ClickHouse: find this executable: %w", err)
 		}
-		opts.Command = []string{exe, "clickhouse", "serve"}
+		// The options go through the pipe; these are for whoever lists the processes.
+		opts.Command = []string{exe, "clickhouse", "serve", "--path", opts.Path, "--listen", opts.Listen}
 	}
 	e := &Engine{
 		opts: opts, log: opts.Logger, up: make(chan struct{}),

@@ -188,19 +188,24 @@ func analystRefusal(sql string) string {
 }
 
 // readsOutside reports whether the (table) function reads files, processes or
-// the network. Table functions are refused by the read-only mode as well.
+// the network, or runs text as SQL. Table functions are refused by the read-only
+// mode as well, but for DESCRIBE. The names are those of system.functions and
+// system.table_functions of the pinned engine.
 func readsOutside(name string) bool {
 	name = strings.ToLower(name)
 	switch name {
-	case "file", "filecluster", "url", "urlcluster", "remote", "remotesecure", "cluster", "clusterallreplicas",
-		"executable", "python", "input", "odbc", "jdbc", "mysql", "postgresql", "sqlite", "mongodb", "redis",
-		"catboostevaluate", "arrowflight", "ytsaurus", "prometheusquery", "deltalake", "hudi", "paimon":
+	case "file", "filecluster", "filesystem", "url", "urlcluster", "remote", "remotesecure", "cluster",
+		"clusterallreplicas", "executable", "eval", "python", "input", "arrowstream", "arrowflight", "odbc", "jdbc",
+		"mysql", "postgresql", "sqlite", "mongodb", "redis", "ytsaurus", "prometheusquery", "prometheusqueryrange",
+		"catboostevaluate", "showcertificate", "aiclassify", "aiembed", "aiextract", "aigenerate", "aitranslate":
 		return true
 	}
-	for _, prefix := range [...]string{"s3", "gcs", "hdfs", "azureblobstorage", "iceberg", "deltalake", "hudi", "paimon", "cosn", "oss"} {
+	for _, prefix := range [...]string{
+		"s3", "gcs", "hdfs", "azureblobstorage", "iceberg", "deltalake", "hudi", "paimon", "cosn", "oss",
+	} {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}
 	}
-	return strings.HasPrefix(name, "ai") && (strings.HasPrefix(name, "aigenerate") || strings.HasPrefix(name, "aiembed"))
+	return false
 }
