@@ -71,6 +71,9 @@ func (s *Store) Manifest(h Hash) (m Manifest, err error) {
 
 // Object returns stored contents and checks them against their hash.
 func (s *Store) Object(h Hash) ([]byte, error) {
+	if raw, err := hex.DecodeString(string(h)); err != nil || len(raw) != sha256.Size {
+		return nil, fmt.Errorf("checkpoint: %q is not the hash of an object: %w", h, fs.ErrNotExist)
+	}
 	data, err := os.ReadFile(s.objectPath(h))
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: an epoch that was not finished needs this object to be run again: %w", err)

@@ -1,0 +1,281 @@
+package checkpoint_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluicehq/sluice/pipeline"
+	"github.com/sluicehq/sluice/pipeline/checkpoint"
+)
+
+func open(t *testing.T, dir string) *checkpoint.Store {
+	t.Helper()
+	s, err := checkpoint.Open(dir, checkpoint.Options{Pipeline: "p", Fsync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func span(from, to string) pipeline.Span {
+	return pipeline.Span{Partition: "a", From: pipeline.Position(from), To: pipeline.Position(to)}
+}
+
+// none is the manifest of epochs that no test replays.
+var none = checkpoint.HashOf(nil)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStateSurvivesReopening(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	m := checkpoint.Manifest{Program: "1", Config: []byte(`{"a":1}`), Files: map[string]checkpoint.Hash{"x.csv": checkpoint.HashOf([]byte("terms"))}}
+	h, err := s.PutManifest(m, func(string) []byte { return []byte("terms") })
+	must(t, err)
+	must(t, s.Intend(checkpoint.Intent{Span: span("0", "10"), Manifest: h}))
+	must(t, s.Intend(checkpoint.Intent{Span: span("10", "20"), Manifest: h}))
+	must(t, s.Intend(checkpoint.Intent{Span: span("10", "20"), Manifest: h})) // a replay says it again
+	file, err := s.WriteSnapshot(1, func(w io.Writer) error { _, err := io.WriteString(w, "state"); return err })
+	must(t, err)
+	must(t, s.Commit(span("0", "10"), 10, &checkpoint.Snapshot{Position: "10", File: file, Manifest: h}))
+	want := s.Partitions()
+	s.Close()
+
+	s = open(t, dir)
+	defer s.Close()
+	if d := cmp.Diff(want, s.Partitions()); d != "" {
+		t.Error(d)
+	}
+	p := s.Partitions()["a"]
+	if p.Committed != "10" || p.Rows != 10 || len(p.Pending) != 1 || p.Pending[0].Span != span("10", "20") {
+		t.Errorf("got %+v", p)
+	}
+	got, err := s.Manifest(h)
+	must(t, err)
+	if d := cmp.Diff(m, got); d != "" {
+		t.Error(d)
+	}
+	data, err := s.Object(m.Files["x.csv"])
+	if err != nil || string(data) != "terms" {
+		t.Errorf("object: %q, %v", data, err)
+	}
+	state, err := s.ReadSnapshot(file)
+	if err != nil || string(state) != "state" {
+		t.Errorf("snapshot: %q, %v", state, err)
+	}
+}
+
+// TestTornTail cuts the journal at every byte of its last record: the record
+// is dropped, all before it stays.
+func TestTornTail(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	must(t, s.Intend(checkpoint.Intent{Span: span("0", "10"), Manifest: none}))
+	before, err := os.ReadFile(filepath.Join(dir, "journal"))
+	must(t, err)
+	must(t, s.Commit(span("0", "10"), 10, nil))
+	after, err := os.ReadFile(filepath.Join(dir, "journal"))
+	must(t, err)
+	s.Close()
+	for n := len(before); n <= len(after); n++ {
+		must(t, os.WriteFile(filepath.Join(dir, "journal"), after[:n], 0o600))
+		s := open(t, dir)
+		p := s.Partitions()["a"]
+		s.Close()
+		want := pipeline.Position("0")
+		if n == len(after) {
+			want = "10"
+		}
+		if p.Committed != want {
+			t.Fatalf("%d of %d bytes: committed %q, want %q", n, len(after), p.Committed, want)
+		}
+	}
+}
+
+func TestDamageIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	must(t, s.Intend(checkpoint.Intent{Span: span("0", "10"), Manifest: none}))
+	s.Close()
+	path := filepath.Join(dir, "journal")
+	data, err := os.ReadFile(path)
+	must(t, err)
+	for i := range data {
+		bad := bytes.Clone(data)
+		bad[i] ^= 0x20
+		must(t, os.WriteFile(path, bad, 0o600))
+		s, err := checkpoint.Open(dir, checkpoint.Options{Pipeline: "p"})
+		switch {
+		case err == nil && bytes.HasSuffix(bad, []byte("\n")):
+			s.Close()
+			// A flipped case in the checksum's hex digits reads the same.
+			if c := data[i]; c < 'a' || c > 'f' {
+				t.Errorf("byte %d (%q): the damage was not noticed", i, c)
+			}
+		case err == nil:
+			s.Close() // the last line's end is gone: torn
+		case !strings.Contains(err.Error(), "journal:") || !strings.Contains(err.Error(), "estore the folder from a backup"):
+			t.Errorf("byte %d: %v", i, err)
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	for _, c := range []struct {
+		name string
+		got  error
+		want string
+	}{
+		{"gap", func() error {
+			must(t, s.Intend(checkpoint.Intent{Span: span("0", "10"), Manifest: none}))
+			return s.Intend(checkpoint.Intent{Span: span("11", "20"), Manifest: none})
+		}(), `starts at "11", but the one before it ends at "10"`},
+		{"commit without intent", s.Commit(span("5", "10"), 1, nil), "has no intent"},
+		{"second process", func() error {
+			_, err := checkpoint.Open(dir, checkpoint.Options{Pipeline: "p"})
+			return err
+		}(), fmt.Sprintf("in use by another process (pid %d)", os.Getpid())},
+		{"file in the way", func() error {
+			f := filepath.Join(t.TempDir(), "f")
+			must(t, os.WriteFile(f, nil, 0o600))
+			_, err := checkpoint.Open(f, checkpoint.Options{Pipeline: "p"})
+			return err
+		}(), "choose another folder"},
+	} {
+		if c.got == nil || !strings.Contains(c.got.Error(), c.want) {
+			t.Errorf("%s: got %v, want it to contain %q", c.name, c.got, c.want)
+		}
+	}
+	s.Close()
+
+	_, err := checkpoint.Open(dir, checkpoint.Options{Pipeline: "q"})
+	if err == nil || !strings.Contains(err.Error(), `belongs to pipeline "p", not to "q"`) {
+		t.Errorf("other pipeline: %v", err)
+	}
+	newer := t.TempDir()
+	// CRC-32C of the JSON, as a newer version would write it.
+	must(t, os.WriteFile(filepath.Join(newer, "journal"), checkpoint.Line(`{"head":{"version":2,"pipeline":"p"}}`), 0o600))
+	_, err = checkpoint.Open(newer, checkpoint.Options{Pipeline: "p"})
+	if err == nil || !strings.Contains(err.Error(), "newer version of sluice") {
+		t.Errorf("newer version: %v", err)
+	}
+}
+
+// TestSweep checks that a restart removes what no epoch needs, and keeps what
+// one needs.
+func TestSweep(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	put := func(file string) checkpoint.Hash {
+		h, err := s.PutManifest(checkpoint.Manifest{Config: []byte(`"` + file + `"`), Files: map[string]checkpoint.Hash{"f": checkpoint.HashOf([]byte(file))}}, func(string) []byte { return []byte(file) })
+		must(t, err)
+		return h
+	}
+	done, pending := put("done"), put("pending")
+	must(t, s.Intend(checkpoint.Intent{Span: span("0", "1"), Manifest: done}))
+	must(t, s.Commit(span("0", "1"), 1, nil))
+	must(t, s.Intend(checkpoint.Intent{Span: span("1", "2"), Manifest: pending}))
+	orphan, err := s.WriteSnapshot(9, func(io.Writer) error { return nil })
+	must(t, err)
+	s.Close()
+	s = open(t, dir)
+	defer s.Close()
+	if _, err := s.Manifest(done); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the manifest of a durable epoch was kept: %v", err)
+	}
+	if _, err := s.ReadSnapshot(orphan); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a snapshot that was never committed was kept: %v", err)
+	}
+	m, err := s.Manifest(pending)
+	must(t, err)
+	if _, err := s.Object(m.Files["f"]); err != nil {
+		t.Errorf("a file that a pending epoch needs: %v", err)
+	}
+	must(t, os.WriteFile(filepath.Join(dir, "objects", string(m.Files["f"])), []byte("changed"), 0o600))
+	if _, err := s.Object(m.Files["f"]); err == nil || !strings.Contains(err.Error(), "is damaged") {
+		t.Errorf("a changed object: %v", err)
+	}
+}
+
+// TestCompaction writes enough to make the journal be rewritten several times.
+func TestCompaction(t *testing.T) {
+	dir := t.TempDir()
+	s, err := checkpoint.Open(dir, checkpoint.Options{Pipeline: "p"})
+	must(t, err)
+	long := strings.Repeat("x", 2000)
+	for i := range 1000 {
+		sp := span(fmt.Sprint(long, i), fmt.Sprint(long, i+1))
+		must(t, s.Intend(checkpoint.Intent{Span: sp, Manifest: none}))
+		must(t, s.Commit(sp, 1, nil))
+	}
+	want := s.Partitions()
+	s.Close()
+	info, err := os.Stat(filepath.Join(dir, "journal"))
+	must(t, err)
+	if info.Size() > 2<<20 {
+		t.Errorf("the journal has %d bytes after 8 MB of records", info.Size())
+	}
+	s = open(t, dir)
+	defer s.Close()
+	if d := cmp.Diff(want, s.Partitions()); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	s.Close()
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("no /dev/full")
+	}
+	// Every append goes to a device that is always full.
+	checkpoint.BreakJournal(s, "/dev/full")
+	err := s.Intend(checkpoint.Intent{Span: span("0", "1")})
+	if err == nil || !strings.Contains(err.Error(), "no space left on device") || !strings.Contains(err.Error(), "free some space") {
+		t.Errorf("got %v", err)
+	}
+	if again := s.Intend(checkpoint.Intent{Span: span("1", "2")}); !errors.Is(again, err) {
+		t.Errorf("after a failed append: %v, want the same error until the folder is opened again", again)
+	}
+}
+
+func FuzzJournal(f *testing.F) {
+	f.Add(checkpoint.Line(`{"head":{"version":1,"pipeline":"p"}}`))
+	f.Add(append(checkpoint.Line(`{"head":{"version":1,"pipeline":"p"}}`), checkpoint.Line(`{"intent":{"span":{"Partition":"a","From":"","To":"1"},"manifest":""}}`)...))
+	f.Add([]byte("00000000 {}\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		dir := t.TempDir()
+		must(t, os.WriteFile(filepath.Join(dir, "journal"), data, 0o600))
+		s, err := checkpoint.Open(dir, checkpoint.Options{Pipeline: "p"})
+		if err != nil {
+			return
+		}
+		defer s.Close()
+		for _, p := range s.Partitions() {
+			at := p.Committed
+			for _, in := range p.Pending {
+				if in.Span.From != at {
+					t.Fatalf("pending epochs with a gap: %+v", p)
+				}
+				at = in.Span.To
+			}
+		}
+	})
+}
