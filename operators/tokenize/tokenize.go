@@ -69,7 +69,7 @@ func (p *plan) New() pipeline.Operator {
 	return &operator{
 		plan: p,
 		hash: column.NewFixed[uint64](p.mem), start: column.NewFixed[uint32](p.mem), end: column.NewFixed[uint32](p.mem),
-		kind: column.NewFixed[uint8](p.mem), rows: column.NewOffsets(p.mem), count: column.NewFixed[uint32](p.mem),
+		kind: column.NewFixed[text.Kind](p.mem), rows: column.NewOffsets(p.mem), count: column.NewFixed[uint32](p.mem),
 		domain: column.NewStrings(p.mem), domainRows: column.NewOffsets(p.mem),
 	}
 }
@@ -80,7 +80,7 @@ type operator struct {
 	domains    token.Domains
 	hash       *column.Fixed[uint64]
 	start, end *column.Fixed[uint32]
-	kind       *column.Fixed[uint8]
+	kind       *column.Fixed[text.Kind]
 	rows       *column.Offsets
 	count      *column.Fixed[uint32]
 	domain     *column.Strings
@@ -96,28 +96,12 @@ func (o *operator) Process(_ context.Context, in pipeline.Batch, emit pipeline.E
 	for i := range folded.Len() {
 		first := o.tokens.Len()
 		from, to := int(folded.Offsets[i]), int(folded.Offsets[i+1])
-		o.tokens.Append(folded.Data, from, to)
+		links, emoji := o.tokens.Append(folded.Data, from, to)
 		o.rows.End(o.tokens.Len())
-		links := o.countRow(first)
+		o.count.Append(uint32(o.tokens.Len() - first - links - emoji))
 		o.addDomains(folded.Data[from:to], first, links, urls, urlRows[i], urlRows[i+1])
 	}
 	return emit(pipeline.Batch{Record: column.Append(in.Record, o.out, o.arrays()...), Stream: in.Stream})
-}
-
-// countRow closes the row of token_count and returns the number of URLs among
-// the row's tokens, which begin with first.
-func (o *operator) countRow(first int) (links int) {
-	counted := uint32(0)
-	for _, k := range o.tokens.Kind[first:] {
-		if k.Counted() {
-			counted++
-		}
-		if k == text.URL {
-			links++
-		}
-	}
-	o.count.Append(counted)
-	return links
 }
 
 // addDomains closes the row of url_domains: the domains of urls[from:to] and of
@@ -154,10 +138,7 @@ func (o *operator) arrays() []arrow.Array {
 	copy(o.hash.Extend(o.tokens.Len()), o.tokens.Hash)
 	copy(o.start.Extend(o.tokens.Len()), o.tokens.Start)
 	copy(o.end.Extend(o.tokens.Len()), o.tokens.End)
-	kinds := o.kind.Extend(o.tokens.Len())
-	for i, k := range o.tokens.Kind {
-		kinds[i] = uint8(k)
-	}
+	copy(o.kind.Extend(o.tokens.Len()), o.tokens.Kind)
 	out := o.rows.NewLists(
 		o.hash.NewArray(arrow.PrimitiveTypes.Uint64), o.start.NewArray(arrow.PrimitiveTypes.Uint32),
 		o.end.NewArray(arrow.PrimitiveTypes.Uint32), o.kind.NewArray(arrow.PrimitiveTypes.Uint8),

@@ -109,7 +109,7 @@ func tail(dst []byte, base int, src []byte, i int) []byte {
 		// Fast path: the last 8 bytes are ASCII, so they have 8 bytes of
 		// output, of which the first are there already.
 		x := binary.LittleEndian.Uint64(src[len(src)-8:])
-		if n := len(dst) + left; (x|controls(x))&highs == 0 {
+		if n := len(dst) + left; n-8 >= base && (x|controls(x))&highs == 0 {
 			binary.LittleEndian.PutUint64(dst[n-8:n], lower(x))
 			return dst[:n]
 		}

@@ -65,18 +65,18 @@ func load(buf []byte, i, to int) uint64 {
 func gather(x uint64) uint64 { return (x & highs >> 7) * 0x0102040810204080 >> 56 }
 
 // wordBytes returns, in the high bits, which bytes of x are ASCII letters,
-// digits or '_'. Bytes beyond ASCII give either.
+// digits or '_', and all bytes beyond ASCII.
 func wordBytes(x uint64) uint64 {
-	x &^= highs
-	low := x | blank
+	a := x &^ highs
+	low := a | blank
 	letter := (low + (0x80-'a')*every) &^ (low + (0x80-'z'-1)*every)
-	digit := (x + (0x80-'0')*every) &^ (x + (0x80-'9'-1)*every)
-	return letter | digit | ^(x ^ '_'*every + 0x7f*every)
+	digit := (a + (0x80-'0')*every) &^ (a + (0x80-'9'-1)*every)
+	return letter | digit | ^(a ^ '_'*every + 0x7f*every) | x
 }
 
-// cyrillic reports whether the characters beyond ASCII that begin in x all
-// begin with the bytes D0 or D1: U+0400 to U+047F, which are letters all.
-func cyrillic(x uint64) bool {
+// uniform reports whether the characters beyond ASCII that begin in x, if any,
+// all begin with the bytes D0 or D1: U+0400 to U+047F, which are letters all.
+func uniform(x uint64) bool {
 	lead := x & (x << 1) & highs
 	z := x&^every ^ 0xd0*every
 	return lead&((z&^highs+0x7f*every)|z) == 0
@@ -88,21 +88,15 @@ func (m *bitmaps) classify(buf []byte, from, to int) {
 	// What the last character leaves to the next group: the number of its bytes
 	// there, and their bits.
 	var over, overWords uint64
+	words, special := m.words, m.special[:len(m.words)]
 	for g := range (to - from + 7) / 8 {
 		x := load(buf, from+8*g, to)
-		if x&highs == 0 {
-			// Fast path: 8 bytes of ASCII.
-			m.words[g], m.special[g] = byte(gather(wordBytes(x))), 0
-			over, overWords = 0, 0
-			continue
-		}
-		if cyrillic(x) {
+		if uniform(x) {
 			// Fast path: the bytes beyond ASCII are of letters, but for the
 			// rest of another character.
-			w := gather(wordBytes(x)&^x | x)
-			rest := uint64(1)<<over - 1
-			m.words[g], m.special[g] = byte(w&^rest|overWords), 0
-			over = x >> 62 & 1 // the group ends with a first byte
+			w := gather(wordBytes(x))
+			words[g], special[g] = byte(w&^(1<<(over&7)-1)|overWords), 0
+			over = x >> 63 & (x >> 62) // the group ends with a first byte
 			overWords = over
 			continue
 		}
@@ -141,17 +135,19 @@ func (m *bitmaps) mixed(buf []byte, from, to, g int, over, overWords uint64) (ui
 
 // What a byte of ASCII does beside a run, and to a URL: flags in beside.
 const (
-	starts = 1 << iota // before a run: '#' and '@' begin a hashtag or a mention
-	joint              // after a run: may join it to the next, or begin a URL
+	joint  = 1 << iota // after a run: may join it to the next, or begin a URL
+	starts             // before a run: '#' and '@' begin a hashtag or a mention
 	odd                // first in a run: not a letter
 	stops              // ends a URL
 	closes             // is not the last of a URL
+	named              // is part of a handle
 )
 
 // beside holds the flags of bytes.
 var beside = func() (f [256]uint8) {
 	for flag, set := range map[uint8]string{
 		starts: "#@", joint: ".,':", odd: "_0123456789", stops: "\x7f \"<>`{}|\\^", closes: ".,:;!?'*_)]~",
+		named: "_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
 	} {
 		for i := range len(set) {
 			f[set[i]] |= flag
@@ -167,8 +163,12 @@ var beside = func() (f [256]uint8) {
 func (s *scanner) scan() {
 	s.maps.classify(s.buf, s.from, s.to)
 	words, special := s.maps.words, s.maps.special
-	n := s.to - s.from
-	for i := 0; i < n; {
+	in := s.buf[s.from:]
+	size := s.to - s.from
+	// The slices as they would be when full; n is how far they are.
+	n := s.Len()
+	hash, start, stop, kind := s.Hash[:cap(s.Hash)], s.Start[:cap(s.Start)], s.End[:cap(s.End)], s.Kind[:cap(s.Kind)]
+	for i := 0; i < size; {
 		w, x := at(words, i), at(special, i)
 		skip := bits.TrailingZeros64(w | x)
 		if skip >= window {
@@ -176,49 +176,81 @@ func (s *scanner) scan() {
 			continue
 		}
 		i += skip
-		if w>>skip&1 == 0 {
-			i = s.slow(s.from+i) - s.from
-			continue
-		}
-		// The run is i..end.
-		length := bits.TrailingZeros64(^(w >> skip))
+		w, x = w>>skip, x>>skip
+		length := bits.TrailingZeros64(^w)
 		end := i + length
-		if skip+length >= window {
-			for end = i; ; end += window { // the rare run that leaves the window
-				if l := bits.TrailingZeros64(^at(words, end)); l < window {
-					end += l
-					break
-				}
+		if skip+length < window-1 && end+1 < len(in) && x<<(63-length) == 0 {
+			// Fast path: a run of which the window shows both sides, and the
+			// buffer too. Nothing is special up to the byte behind it. It is a
+			// word when that byte does not join it to more of one, and it does
+			// not begin oddly or behind a sign.
+			var before byte
+			if i > 0 {
+				before = in[i-1]
+			}
+			joined := beside[in[end]] & joint & (uint8(w>>length>>1) | equal(in[end+1], '/'))
+			if beside[before]&starts|beside[in[i]]&odd|joined == 0 {
+				hash[n] = hashOf(in, i, end)
+				start[n], stop[n], kind[n] = uint32(i), uint32(end), text.Word
+				n++
+				i = end
+				continue
+			}
+			if k := simple(in, i, end, before, joined); k != 0 {
+				hash[n] = hashOf(in, i, end)
+				start[n], stop[n], kind[n] = uint32(i), uint32(end), k
+				n++
+				i = end
+				continue
 			}
 		}
-		if s.isWord(i, end) {
-			s.put(s.from+i, s.from+end, text.Word)
-			i = end
-			continue
+		s.truncate(n)
+		if end < size && in[end] == ':' && (i == 0 || beside[in[i-1]]&starts == 0) {
+			if next := s.url(s.from+i, s.from+end) - s.from; next > end {
+				i, n = next, s.Len()
+				continue
+			}
 		}
 		i = s.slow(s.from+i) - s.from
+		n = s.Len()
 	}
+	s.truncate(n)
 }
 
-// isWord reports whether the run i..end (relative to the text) is a word by
-// itself.
-func (s *scanner) isWord(i, end int) bool {
-	flags := beside[s.buf[s.from+i]] & odd
-	if i > 0 {
-		flags |= beside[s.buf[s.from+i-1]] & starts
+// simple returns the kind of the run i..end that is not a word, where it is a
+// plain number or hashtag, else 0.
+func simple(in []byte, i, end int, before byte, joined uint8) text.Kind {
+	if joined != 0 {
+		return 0
 	}
-	if s.from+end+1 < s.to {
-		// A joiner counts when more of a word follows, or a second slash.
-		next := s.buf[s.from+end+1]
-		if beside[s.buf[s.from+end]]&joint != 0 && (s.maps.words[(end+1)>>3]>>((end+1)&7)&1 == 1 || next >= utf8.RuneSelf || next == '/') {
-			return false
+	if before == '#' {
+		if in[i] >= 'a' && (i == 1 || in[i-2] <= ' ') {
+			return text.Hashtag
 		}
+		return 0
 	}
-	if flags != 0 {
-		return false
+	if before == '@' || end-i > 8 || i+8 > len(in) {
+		return 0
 	}
-	length := end - i
-	return length < window && at(s.maps.special, i)<<(63-length) == 0
+	x := binary.LittleEndian.Uint64(in[i:])<<(64-8*(end-i)) ^ '0'*every
+	x ^= 1<<(64-8*(end-i)) - 1&('0'*every) // the bytes that are not of the run
+	if (x|x+(0x80-10)*every)&highs == 0 {
+		return text.Number
+	}
+	return 0
+}
+
+// equal is 1 when a and b are equal, without a branch.
+func equal(a, b byte) uint8 { return uint8((uint16(a^b) - 1) >> 15) }
+
+// put appends the token buf[from:to].
+func (s *scanner) put(from, to int, kind text.Kind) {
+	n := len(s.Hash)
+	s.Hash, s.Start, s.End, s.Kind = s.Hash[:n+1], s.Start[:n+1], s.End[:n+1], s.Kind[:n+1]
+	s.Hash[n] = hashOf(s.buf, from, to)
+	s.Start[n] = uint32(from - s.from)
+	s.End[n] = uint32(to - s.from)
+	s.Kind[n] = kind
 }
 
 // slow puts what begins at i, which is not a word by itself, character by

@@ -52,7 +52,8 @@ func (t *Tokens) grow(n int) {
 }
 
 // Append appends the tokens of the text buf[from:to], in order; their spans
-// are relative to from. It may read buf beyond to, never write.
+// are relative to from. It may read buf beyond to, never write. The text must be
+// valid UTF-8; other bytes give unspecified tokens within it.
 //
 // A URL begins with http://, https:// or www., or is a bare domain: at least two
 // labels of ASCII letters, digits and hyphens that end in a public suffix, and
@@ -60,10 +61,14 @@ func (t *Tokens) grow(n int) {
 // have two labels: "example.com", "t.me/name", "site.co.uk", but not "end.it".
 // It ends before white space, quotes, brackets of markup and characters of
 // scripts without spaces, less closing punctuation.
-func (t *Tokens) Append(buf []byte, from, to int) {
+//
+// It returns how many of the tokens are URLs and how many emoji: those that are
+// not counted as words are.
+func (t *Tokens) Append(buf []byte, from, to int) (urls, emoji int) {
 	s := scanner{Tokens: t, buf: buf, from: from, to: to, first: t.Len()}
 	s.grow(to - from)
 	s.scan()
+	return s.urls, s.emoji
 }
 
 // scanner is one call of Append. Positions are those of buf.
@@ -72,6 +77,8 @@ type scanner struct {
 	buf      []byte
 	from, to int
 	first    int // the text's first token
+
+	urls, emoji int // tokens of these kinds
 }
 
 // at returns the class of the character at i and its length; Other at the end.
@@ -106,14 +113,6 @@ func (s *scanner) before(i int) class.Class {
 	return classOf(r)
 }
 
-// put appends the token buf[from:to].
-func (s *scanner) put(from, to int, kind text.Kind) {
-	s.Hash = append(s.Hash, hashOf(s.buf, from, to))
-	s.Start = append(s.Start, uint32(from-s.from))
-	s.End = append(s.End, uint32(to-s.from))
-	s.Kind = append(s.Kind, kind)
-}
-
 // one puts what begins at i, but for hashtags and mentions, and returns where
 // it ends.
 func (s *scanner) one(i int) int {
@@ -124,7 +123,7 @@ func (s *scanner) one(i int) int {
 	case class.Spaceless:
 		return s.bigrams(i)
 	case class.Emoji, class.Modifier, class.Regional:
-		return s.emoji(i)
+		return s.pictograph(i)
 	}
 	return i + size
 }
@@ -209,8 +208,8 @@ func (s *scanner) cluster(i int) int {
 	}
 }
 
-// emoji puts the emoji or flag at i and returns its end.
-func (s *scanner) emoji(i int) int {
+// pictograph puts the emoji or flag at i and returns its end.
+func (s *scanner) pictograph(i int) int {
 	c, size := s.at(i)
 	end := i + size
 	next, size := s.at(end)
@@ -222,6 +221,7 @@ func (s *scanner) emoji(i int) int {
 		next, size = s.at(end)
 	}
 	s.put(i, end, text.Emoji)
+	s.emoji++
 	return end
 }
 
@@ -257,7 +257,7 @@ func (s *scanner) mention(i int) int {
 	end := i + 1
 	for end < s.to {
 		b := s.buf[end]
-		if !isAlnum(b) && b != '_' {
+		if beside[b]&named == 0 {
 			joint := (b == '.' || b == '-' || b == '@') && end > i+1 && end+1 < s.to && isAlnum(s.buf[end+1])
 			if !joint {
 				break

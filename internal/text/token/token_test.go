@@ -40,9 +40,14 @@ func TestTokens(t *testing.T) {
 
 // TestHash pins the hash function: hashes are stored.
 func TestHash(t *testing.T) {
-	for in, want := range map[string]uint64{} {
-		if got := Hash([]byte(in)); got != want {
-			t.Errorf("Hash(%q) = %#x, want %#x", in, got, want)
+	long := strings.Repeat("0123456789", 5)
+	want := []struct {
+		n    int
+		hash uint64
+	}{{0, 0xe0cb0f324a5a71b7}, {1, 0x63610e31856bbaa8}, {7, 0x72f15a61cb28fde}, {8, 0xa326b9dc869769d8}, {9, 0x3ae504ee4f3aec4a}, {15, 0x7abd20823016e150}, {16, 0xa9cd31626496116}, {17, 0x774c4249d5b7c7c9}, {32, 0x3aa8824aa4883efd}, {33, 0xdfb8b298f62f3f82}, {50, 0xec40753feb60b6a}}
+	for _, w := range want {
+		if got := Hash([]byte(long[:w.n])); got != w.hash {
+			t.Errorf("Hash of %d bytes = %#x, want %#x", w.n, got, w.hash)
 		}
 	}
 }
@@ -51,6 +56,7 @@ func TestHash(t *testing.T) {
 func plain(buf []byte) *Tokens {
 	t := &Tokens{}
 	s := scanner{Tokens: t, buf: buf, to: len(buf)}
+	s.grow(len(buf))
 	for i := 0; i < s.to; {
 		switch c, _ := s.at(i); c {
 		case class.Hash:
@@ -123,11 +129,23 @@ func FuzzTokens(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte, before, after uint8) {
 		var toks Tokens
-		toks.Append(in, 0, len(in))
+		urls, emoji := toks.Append(in, 0, len(in))
 		check(t, in, &toks)
-		if utf8.Valid(in) {
-			same(t, in, &toks, plain(in))
+		for _, k := range toks.Kind {
+			switch k {
+			case text.URL:
+				urls--
+			case text.Emoji:
+				emoji--
+			}
 		}
+		if urls != 0 || emoji != 0 {
+			t.Fatalf("%+q: the numbers of URLs and emoji are wrong by %d and %d", in, urls, emoji)
+		}
+		if !utf8.Valid(in) {
+			return // no fault, and tokens within the text: that is all
+		}
+		same(t, in, &toks, plain(in))
 		// The same within a larger buffer and behind other tokens.
 		buf := bytes.Repeat([]byte("z"), int(before))
 		from := len(buf)

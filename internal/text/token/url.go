@@ -43,6 +43,7 @@ func (s *scanner) putURL(start, host, end int) int {
 		return end
 	}
 	s.put(start, stop, text.URL)
+	s.urls++
 	return stop
 }
 
@@ -102,12 +103,13 @@ func (s *scanner) bareDomain(start, end int) int {
 		return end
 	}
 	for n := s.Len(); n > s.first && int(s.End[n-1]) > start-s.from; n-- {
-		s.truncate(n - 1)
+		s.truncate(n - 1) // words all
 	}
 	if path {
 		stop = max(stop, s.urlEnd(start))
 	}
 	s.put(start, stop, text.URL)
+	s.urls++
 	return stop
 }
 
