@@ -107,7 +107,11 @@ func query(ctx context.Context, conn driver.Conn, file string) (table, error) {
 		}
 		line := make([]string, len(cells))
 		for i, c := range cells {
-			line[i] = fmt.Sprint(reflect.ValueOf(c).Elem().Interface())
+			v := reflect.ValueOf(c).Elem()
+			if v.Kind() == reflect.Pointer && !v.IsNil() { // a Nullable column
+				v = v.Elem()
+			}
+			line[i] = fmt.Sprint(v.Interface())
 		}
 		out.rows = append(out.rows, line)
 	}
