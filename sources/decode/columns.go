@@ -150,7 +150,10 @@ func (b *posts) append(r *row, offset int64) {
 	if r.w.slots[colKind].kind == absent && !b.scalars[colKind].plan.isConst {
 		b.deriveKind(r)
 	}
-	for i := range b.lists {
+	for i := range r.lists {
+		if !r.listed {
+			break
+		}
 		if len(r.lists[i]) == 0 {
 			continue
 		}

@@ -37,6 +37,7 @@ type row struct {
 
 	nums    []int64 // by scalar column: integers, times, bits of floats
 	lists   [][]item
+	listed  bool     // a list has elements, or may have
 	joined  [][]item // memory for lists that are put together
 	scratch []byte   // text of values of kind made
 	html    []byte   // content that is being stripped, and the links in it
@@ -108,9 +109,13 @@ func (r *row) rejectStatus(at int, st jsonscan.Status, ended bool) Reason {
 // pickLists chooses the alternative of each list column, or joins them.
 func (r *row) pickLists() {
 	if !r.w.dirty {
-		clear(r.lists)
+		if r.listed {
+			clear(r.lists)
+			r.listed = false
+		}
 		return
 	}
+	r.listed = true
 	for i := range r.p.lists {
 		c := &r.p.lists[i]
 		r.lists[i], r.joined[i] = nil, r.joined[i][:0]
@@ -137,6 +142,7 @@ func (r *row) add(i int, v value) {
 	}
 	r.joined[i] = append(r.joined[i], item{value: v})
 	r.lists[i] = r.joined[i]
+	r.listed = true
 }
 
 // check converts and checks all values.
@@ -170,7 +176,7 @@ func (r *row) check() Reason {
 	} else if kindOf(r.text(v)) == "" {
 		return r.wrong(&r.p.scalars[colKind], v, "one of post, reply, quote, repost")
 	}
-	if !r.w.dirty && !r.p.listNeeded {
+	if !r.listed && !r.p.listNeeded {
 		return ""
 	}
 	for i, items := range r.lists {
