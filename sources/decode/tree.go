@@ -41,7 +41,8 @@ type kid struct {
 	key     string
 	node    *node
 	bit     uint64 // for containers: a bit of its own within the parent
-	leaf    bool   // the value goes to a scalar slot and nowhere else
+	leaf    bool   // the value goes to a scalar slot and nowhere else:
+	slot    int    // to this one
 
 	// The literal's first eight bytes (with a mask if it is shorter) and its
 	// last eight, to compare it by words: see end.
@@ -140,6 +141,7 @@ func (b *builder) node(prefix path, ends []target) (*node, error) {
 			containers++
 		}
 		k.leaf = !child.container() && child.slot >= 0 && child.lists == nil
+		k.slot = child.slot
 		k.pack()
 		n.kids = append(n.kids, k)
 	}

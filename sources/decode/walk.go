@@ -238,7 +238,7 @@ func (w *walker) object(n *node, i, depth int) int {
 			if i, st = jsonscan.String(b, start); st.Failed() {
 				return w.fail(i, st)
 			}
-			w.slots[k.node.slot] = value{uint32(start), uint32(i), str + valueKind(st)}
+			w.slots[k.slot] = value{uint32(start), uint32(i), str + valueKind(st)}
 			i++
 		} else {
 			if k.bit != 0 {
