@@ -205,13 +205,18 @@ func (s *scanner) scan() {
 			}
 		}
 		s.truncate(n)
+		begin := i
 		if end < size && in[end] == ':' && (i == 0 || beside[in[i-1]]&starts == 0) {
 			if next := s.url(s.from+i, s.from+end) - s.from; next > end {
-				i, n = next, s.Len()
-				continue
+				i = next
 			}
 		}
-		i = s.slow(s.from+i) - s.from
+		if i == begin {
+			i = s.slow(s.from+i) - s.from
+		}
+		for i < size && at(words, i)&1 == 1 {
+			i = s.slow(s.from+i) - s.from // it ended within a run
+		}
 		n = s.Len()
 	}
 	s.truncate(n)
@@ -234,7 +239,7 @@ func simple(in []byte, i, end int, before byte, joined uint8) text.Kind {
 	}
 	x := binary.LittleEndian.Uint64(in[i:])<<(64-8*(end-i)) ^ '0'*every
 	x ^= 1<<(64-8*(end-i)) - 1&('0'*every) // the bytes that are not of the run
-	if (x|x+(0x80-10)*every)&highs == 0 {
+	if (x|(x+(0x80-10)*every))&highs == 0 {
 		return text.Number
 	}
 	return 0
