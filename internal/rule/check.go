@@ -2,6 +2,7 @@ package rule
 
 import (
 	"fmt"
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -28,13 +29,15 @@ func (e *Env) check(r *Rule) (*condition, Errors) {
 	if iss.Err() != nil {
 		return nil, e.issues(r, iss)
 	}
-	place := func(a *celast.AST, id int64) Pos {
+	// A dotted name has the place of its last dot; back says how far its
+	// beginning is before that.
+	place := func(a *celast.AST, id int64, back int) Pos {
 		loc := a.SourceInfo().GetStartLocation(id)
-		return r.place(loc.Line(), loc.Column())
+		return r.place(loc.Line(), loc.Column()-back)
 	}
 	var errs Errors
 	for _, p := range e.checkNames(parsed.NativeRep().Expr()) {
-		errs = append(errs, &Error{place(parsed.NativeRep(), p.id), r.ID, p.msg})
+		errs = append(errs, &Error{place(parsed.NativeRep(), p.id, 0), r.ID, p.msg})
 	}
 	if len(errs) > 0 {
 		return nil, errs
@@ -47,8 +50,8 @@ func (e *Env) check(r *Rule) (*condition, Errors) {
 		return nil, Errors{{r.place(1, 0), r.ID, fmt.Sprintf("the condition is of type %s; it must be bool: compare it with something", t)}}
 	}
 	c := &condition{ast: checked.NativeRep()}
-	w := condWalker{env: e, cond: c, fail: func(id int64, msg string) {
-		errs = append(errs, &Error{place(c.ast, id), r.ID, msg})
+	w := condWalker{env: e, cond: c, report: func(id int64, back int, msg string) {
+		errs = append(errs, &Error{place(c.ast, id, back), r.ID, msg})
 	}}
 	w.walk(c.ast.Expr())
 	slices.Sort(c.lists)
@@ -70,6 +73,9 @@ func (e *Env) issues(r *Rule, iss *cel.Issues) (errs Errors) {
 		msg := strings.TrimPrefix(x.Message, "Syntax error: ")
 		if msg != x.Message {
 			msg = "syntax: " + msg
+			if strings.Contains(msg, "at: '=") {
+				msg += "; write == to compare"
+			}
 		}
 		msg = strings.ReplaceAll(msg, " (in container '')", "")
 		errs = append(errs, &Error{r.place(x.Location.Line(), x.Location.Column()), r.ID, clip(msg, 500)})
@@ -80,9 +86,16 @@ func (e *Env) issues(r *Rule, iss *cel.Issues) (errs Errors) {
 // condWalker collects what a checked condition looks at and refuses what would
 // cost without bound.
 type condWalker struct {
-	env  *Env
-	cond *condition
-	fail func(id int64, msg string)
+	env    *Env
+	cond   *condition
+	report func(id int64, back int, msg string)
+}
+
+func (w *condWalker) fail(id int64, msg string) { w.report(id, 0, msg) }
+
+// failName is fail for a name, which may have dots.
+func (w *condWalker) failName(x celast.Expr, msg string) {
+	w.report(x.ID(), max(strings.LastIndexByte(x.AsIdent(), '.'), 0), msg)
 }
 
 func (w *condWalker) walk(x celast.Expr) {
@@ -113,7 +126,7 @@ func (w *condWalker) walk(x celast.Expr) {
 func (w *condWalker) ident(x celast.Expr) {
 	name := strings.TrimPrefix(x.AsIdent(), ".")
 	if list, ok := strings.CutPrefix(name, "list."); ok && w.env.lists[list] != nil {
-		w.fail(x.ID(), fmt.Sprintf("%s can only stand to the right of `in`; to look for its terms in text put it into a match step and write match.%s > 0", name, list))
+		w.failName(x, fmt.Sprintf("%s can only stand to the right of `in`; to look for its terms in text put it into a match step and write match.%s > 0", name, list))
 		return
 	}
 	shown := strings.TrimPrefix(name, hasPrefix)
@@ -136,15 +149,35 @@ func (w *condWalker) call(x celast.Expr) {
 		w.walk(call.Target())
 	}
 	args := call.Args()
-	if name := call.FunctionName(); name == "matches" && args[len(args)-1].Kind() != celast.LiteralKind {
-		w.fail(args[len(args)-1].ID(), "the pattern of matches() must be a constant, so that it is compiled once")
+	if call.FunctionName() == "matches" {
+		w.pattern(args[len(args)-1])
 	}
 	for i, a := range args {
 		if list, ok := listName(a); ok && w.env.lists[list] != nil && call.FunctionName() == "@in" && i == 1 {
+			if w.env.lists[list].noFile {
+				w.failName(a, fmt.Sprintf("the terms of list %q stand in the config of the match step; put them into a file to use them in a condition", list))
+			}
 			w.cond.lists = append(w.cond.lists, list)
 			continue
 		}
 		w.walk(a)
+	}
+}
+
+// pattern checks the pattern of matches().
+func (w *condWalker) pattern(x celast.Expr) {
+	if x.Kind() != celast.LiteralKind {
+		w.fail(x.ID(), "the pattern of matches() must be a constant, so that it is compiled once")
+		return
+	}
+	text, _ := x.AsLiteral().Value().(string)
+	re, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		w.fail(x.ID(), fmt.Sprintf("the pattern is not valid RE2: %v", err))
+		return
+	}
+	if prog, err := syntax.Compile(re.Simplify()); err != nil || len(prog.Inst) > maxRegexProgram {
+		w.fail(x.ID(), fmt.Sprintf("the pattern is too large when it is compiled (more than %d instructions): make its repetitions shorter", maxRegexProgram))
 	}
 }
 

@@ -165,9 +165,8 @@ func (e *Env) options() []cel.EnvOption {
 		cel.ParserExpressionSizeLimit(MaxConditionRunes), cel.ParserRecursionLimit(maxDepth),
 		cel.ParserErrorRecoveryLimit(8), cel.ExpressionNodeLimit(maxNodes),
 		cel.DefaultUTCTimeZone(true), cel.EagerlyValidateDeclarations(false),
-		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(),
-			cel.ValidateHomogeneousAggregateLiterals(), cel.ValidateComprehensionNestingLimit(maxNesting),
-			cel.ValidateRegexProgramSizeLimit(maxRegexProgram)),
+		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(),
+			cel.ValidateHomogeneousAggregateLiterals(), cel.ValidateComprehensionNestingLimit(maxNesting)),
 	}
 	for name, i := range e.names {
 		opts = append(opts, cel.Variable(name, celTypes[e.columns[i].kind]))

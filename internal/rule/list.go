@@ -29,6 +29,9 @@ const maxListBytes = 256 << 20
 type List struct {
 	Name  string
 	terms map[string]struct{}
+	// noFile marks a list whose terms stand in the match step's config, from
+	// where they cannot be had: match.<name> is there and list.<name> is not.
+	noFile bool
 }
 
 // Len returns the number of distinct folded terms.
@@ -71,7 +74,10 @@ func ParseList(name, path string, data []byte) (*List, error) {
 	line := 0
 	for sc.Scan() {
 		line++
-		if t := strings.TrimSpace(sc.Text()); t != "" && !strings.HasPrefix(t, "#") {
+		if t := strings.TrimSpace(sc.Text()); t != "" && t[0] != '#' {
+			if strings.HasPrefix(t, `\#`) { // a hashtag, not a comment
+				t = t[1:]
+			}
 			terms = append(terms, t)
 		}
 	}
@@ -83,7 +89,7 @@ func ParseList(name, path string, data []byte) (*List, error) {
 
 func csvTerms(data []byte) (terms []string, line int, err error) {
 	r := csv.NewReader(bytes.NewReader(data))
-	r.FieldsPerRecord, r.ReuseRecord, r.Comment, r.TrimLeadingSpace = -1, true, '#', true
+	r.FieldsPerRecord, r.ReuseRecord = -1, true
 	col := -1
 	for {
 		rec, err := r.Read()
@@ -99,7 +105,7 @@ func csvTerms(data []byte) (terms []string, line int, err error) {
 		}
 		line, _ = r.FieldPos(0)
 		if col < 0 {
-			if col = slices.IndexFunc(rec, func(s string) bool { return strings.TrimSpace(s) == "term" }); col < 0 {
+			if col = slices.IndexFunc(rec, func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), "term") }); col < 0 {
 				return nil, line, fmt.Errorf("the header has no column \"term\" (it has %s)", clip(strings.Join(rec, ", "), 200))
 			}
 			continue
@@ -108,7 +114,7 @@ func csvTerms(data []byte) (terms []string, line int, err error) {
 			return nil, line, fmt.Errorf("%d columns; the column \"term\" is number %d", len(rec), col+1)
 		}
 		if t := strings.TrimSpace(rec[col]); t != "" {
-			terms = append(terms, t)
+			terms = append(terms, strings.Clone(t))
 		}
 	}
 }
@@ -180,8 +186,10 @@ func LoadLists(files Files, schema *arrow.Schema, set *Set) ([]*List, error) {
 		used := slices.ContainsFunc(set.Rules, func(r *Rule) bool {
 			return strings.Contains(r.When, name) && strings.Contains(r.When, "list")
 		})
-		if !used {
-			out = append(out, NewList(name))
+		if !used || paths[name] == "" {
+			l := NewList(name)
+			l.noFile = paths[name] == ""
+			out = append(out, l)
 			continue
 		}
 		data, err := files.ReadFile(paths[name])

@@ -23,7 +23,11 @@ func (e *Env) expandHas(eh cel.MacroExprFactory, _ celast.Expr, args []celast.Ex
 	}
 	i, ok := e.names[name]
 	if !ok {
-		return nil, eh.NewError(args[0].ID(), e.unknown(name))
+		root := args[0]
+		for root.Kind() == celast.SelectKind {
+			root = root.AsSelect().Operand()
+		}
+		return nil, eh.NewError(root.ID(), e.unknown(name))
 	}
 	return eh.NewIdent(hasPrefix + e.columns[i].name), nil
 }
@@ -117,6 +121,9 @@ type nameChecker struct {
 func (c *nameChecker) walk(x celast.Expr, bound []string) {
 	if p, ok := path(x); ok {
 		if msg := c.resolve(p, bound); msg != "" {
+			for x.Kind() == celast.SelectKind {
+				x = x.AsSelect().Operand()
+			}
 			c.found = append(c.found, nameProblem{x.ID(), msg})
 		}
 		return

@@ -226,7 +226,11 @@ func clip(s string, n int) string {
 // are errors.
 func (p *parser) fields(n *yaml.Node, what string, known []string, each func(key string, k, v *yaml.Node)) bool {
 	if n.Kind != yaml.MappingNode {
-		p.errorf(n, "%s is a mapping of %s, not %s", what, strings.Join(known, ", "), describe(n))
+		of := strings.Join(known, ", ")
+		if known == nil {
+			of = "columns to values"
+		}
+		p.errorf(n, "%s is a mapping of %s, not %s", what, of, describe(n))
 		return false
 	}
 	seen := map[string]int{}
