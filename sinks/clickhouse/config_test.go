@@ -189,6 +189,9 @@ func TestUnreachable(t *testing.T) {
 			s := newSink(t, cfg, testSchemas(), nil)
 			defer s.Close(t.Context())
 			err := s.Open(t.Context())
+			if again := s.Open(t.Context()); again == nil || again.Error() != err.Error() {
+				t.Errorf("opened again: %v", again)
+			}
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "s3cret") {
 				t.Errorf("got %v\nwant %s", err, c.want)
 			}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/pipeline"
+	"github.com/sluicehq/sluice/sinks/clickhouse/embedded"
 )
 
 // embeddedConfig is an engine of the test's own.
@@ -105,9 +106,14 @@ func TestEmbedded(t *testing.T) {
 	want := fingerprint(t, s.conn)
 	read := func(how string) {
 		t.Helper()
-		conn, cleanup, err := Connect(t.Context(), cfg, true)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		conn, cleanup, err := Connect(ctx, cfg, true)
 		if err != nil {
 			t.Fatalf("%s: %v", how, err)
+		}
+		if err := conn.QueryRow(ctx, "SELECT 1").Err(); err != nil {
+			t.Errorf("%s, with a deadline: %v", how, err)
 		}
 		if got := fingerprint(t, conn); got != want {
 			t.Errorf("%s:\n got\n%s\nwant\n%s", how, got, want)
@@ -134,6 +140,16 @@ func TestEmbedded(t *testing.T) {
 	if err := s.Close(t.Context()); err != nil {
 		t.Errorf("closed twice: %v", err)
 	}
+	// A second process on the folder is told who has it, and harms nobody.
+	cfg.Embedded.child = func(o *embedded.Options) {
+		asChild(o)
+		o.LockWait = 200 * time.Millisecond
+	}
+	err := newSink(t, cfg, schemas, nil).Open(t.Context())
+	if err == nil || !strings.Contains(err.Error(), cfg.Embedded.Path) {
+		t.Errorf("second writer: %v", err)
+	}
+	mustWrite(t, again, testKey(0), epoch)
 }
 
 // TestCancelled ends the context in the middle of an insert: the error is the

@@ -15,6 +15,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/memory"
+	"go.uber.org/goleak"
 
 	"github.com/sluicehq/sluice/internal/chdb"
 	"github.com/sluicehq/sluice/pipeline"
@@ -36,6 +37,12 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	sharedEngine.stop()
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
 	os.Exit(code)
 }
 

@@ -66,19 +66,14 @@ func appendLists(to driver.BatchColumn, list *array.List) error {
 	if err != nil {
 		return err
 	}
-	for i := range list.Len() {
-		from, until := list.ValueOffsets(i)
-		if err := values.appendRow(to, int(from), int(until)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return values.appendRows(to, list)
 }
 
 // columnValues are the values of a column as a Go slice.
 type columnValues interface {
 	appendAll(to driver.BatchColumn) error
-	appendRow(to driver.BatchColumn, from, until int) error
+	// appendRows appends the lists that the values are cut into.
+	appendRows(to driver.BatchColumn, list *array.List) error
 	appendNullable(to driver.BatchColumn, nulls arrow.Array) error
 }
 
@@ -86,8 +81,18 @@ type slice[T any] []T
 
 func (s slice[T]) appendAll(to driver.BatchColumn) error { return to.Append([]T(s)) }
 
-func (s slice[T]) appendRow(to driver.BatchColumn, from, until int) error {
-	return to.AppendRow([]T(s[from:until]))
+func (s slice[T]) appendRows(to driver.BatchColumn, list *array.List) error {
+	var empty any = []T{} // most lists are: no allocation for these
+	for i := range list.Len() {
+		row := empty
+		if from, until := list.ValueOffsets(i); from < until {
+			row = []T(s[from:until])
+		}
+		if err := to.AppendRow(row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s slice[T]) appendNullable(to driver.BatchColumn, nulls arrow.Array) error {

@@ -34,7 +34,8 @@ type Sink struct {
 }
 
 // Open connects, brings the database's schema up to date, and checks that its
-// tables take the pipeline's columns without changing a value.
+// tables take the pipeline's columns without changing a value. After an error
+// everything is closed again: a retryable one may be answered by another Open.
 func (s *Sink) Open(ctx context.Context) error {
 	st, err := openStore(ctx, s.cfg, false, s.log)
 	if err != nil {
@@ -42,6 +43,9 @@ func (s *Sink) Open(ctx context.Context) error {
 	}
 	s.store = st
 	if err := s.prepare(ctx); err != nil {
+		if e := s.Close(context.WithoutCancel(ctx)); e != nil {
+			s.log.Warn("clickhouse: closing after an error", "err", e)
+		}
 		return fmt.Errorf("%s: %w", s.name, err)
 	}
 	return nil
@@ -139,9 +143,12 @@ func (s *Sink) Write(ctx context.Context, key pipeline.Key, in []pipeline.Batch)
 		return err
 	}
 	start := time.Now()
-	for stream, records := range streams {
-		t := s.targets[stream]
-		if t == nil || len(records) == 0 {
+	for stream, t := range s.targets {
+		if t == nil {
+			streams[stream] = nil // not ours: neither stored nor counted
+		}
+		records := streams[stream]
+		if len(records) == 0 {
 			continue
 		}
 		if err := s.insertOne(ctx, key, t, records); err != nil {
