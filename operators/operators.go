@@ -5,6 +5,7 @@ import (
 	"github.com/sluicehq/sluice/operators/fingerprint"
 	"github.com/sluicehq/sluice/operators/match"
 	"github.com/sluicehq/sluice/operators/normalize"
+	"github.com/sluicehq/sluice/operators/rules"
 	"github.com/sluicehq/sluice/operators/tokenize"
 	"github.com/sluicehq/sluice/pipeline"
 )
@@ -17,5 +18,6 @@ func All() []pipeline.Factory {
 		tokenize.Factory(),
 		fingerprint.Factory(),
 		match.Factory(),
+		rules.Factory(),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/chzyer/readline"
@@ -19,6 +20,7 @@ import (
 	"github.com/sluicehq/sluice/pipeline"
 	"github.com/sluicehq/sluice/pipeline/config"
 	"github.com/sluicehq/sluice/sinks/clickhouse"
+	"github.com/sluicehq/sluice/sinks/clickhouse/embedded"
 )
 
 // sqlFormats are the names that --format takes, with ClickHouse's own.
@@ -76,8 +78,8 @@ func (f *sqlFlags) store() (clickhouse.Config, error) {
 	cfg := clickhouse.Defaults()
 	switch {
 	case f.path != "":
-		if _, err := os.Stat(f.path); err != nil {
-			return cfg, usage(fmt.Errorf("sql: there is no store: %w", err))
+		if err := isStore(f.path); err != nil {
+			return cfg, err
 		}
 		cfg.Embedded.Path = f.path
 	case f.dsn != "":
@@ -104,6 +106,23 @@ func (f *sqlFlags) store() (clickhouse.Config, error) {
 		cfg.Database = f.database
 	}
 	return cfg, nil
+}
+
+// isStore refuses a folder that is none of the engine's: opening it would make
+// an empty store there.
+func isStore(path string) error {
+	marked := func(dir string) bool {
+		_, err := os.Stat(filepath.Join(dir, embedded.MarkerFile))
+		return err == nil
+	}
+	if marked(path) {
+		return nil
+	}
+	hint := ""
+	if inner := filepath.Join(path, "clickhouse"); marked(inner) {
+		hint = "; did you mean " + inner + "?"
+	}
+	return usage(fmt.Errorf("sql: %s is not the folder of an embedded store%s", path, hint))
 }
 
 // queryer is what clickhouse-go's connections over HTTP have: results in any
@@ -171,10 +190,16 @@ func runStatements(ctx context.Context, conn driver.Conn, format, text string, o
 	return nil
 }
 
+// formatClause finds FORMAT at a statement's end; the driver wants it apart.
+var formatClause = regexp.MustCompile(`(?i)\sFORMAT\s+(\w+)\s*$`)
+
 func runStatement(ctx context.Context, conn driver.Conn, format, stmt string, out io.Writer) error {
 	q, ok := conn.(queryer)
 	if !ok {
 		return errors.New("sql: this connection has no output formats: give the server's HTTP address, http://host:8123")
+	}
+	if m := formatClause.FindStringSubmatchIndex(stmt); m != nil { // the statement's own choice
+		stmt, format = stmt[:m[0]], stmt[m[2]:m[3]]
 	}
 	r, err := q.QueryFormat(ctx, format, stmt)
 	if err != nil {

@@ -184,7 +184,7 @@ func TestEngineOptions(t *testing.T) {
 	if got := e.sql(t, "SELECT * FROM b"); got != "1\n" {
 		t.Errorf("restored %q", got)
 	}
-	for _, name := range []string{lockName, markerName, configName} {
+	for _, name := range []string{lockName, MarkerFile, configName} {
 		if text, err := os.ReadFile(filepath.Join(e.opts.Path, name)); err != nil || bytes.Contains(text, []byte(e.Password())) {
 			t.Errorf("%s: %v, %s", name, err, text)
 		}

@@ -20,8 +20,9 @@ import (
 // Names of our own files in the data folder, beside the engine's.
 const (
 	lockName   = "sluice-engine.lock"
-	markerName = "sluice-engine.json"
 	configName = "sluice-engine.xml"
+	// MarkerFile is in every data folder and says which engine wrote it last.
+	MarkerFile = "sluice-engine.json"
 	// TokenFile holds the writer's password of a server that was started
 	// without one, and of a running child; only its owner can read it.
 	TokenFile = "sluice-engine.token"
@@ -183,7 +184,7 @@ func (f *folder) check(minFree int64) error {
 // checkVersion refuses a folder that a newer engine or a newer Sluice wrote.
 // engine is the version of the library at hand.
 func (f *folder) checkVersion(engine string) error {
-	text, err := os.ReadFile(filepath.Join(f.path, markerName))
+	text, err := os.ReadFile(filepath.Join(f.path, MarkerFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -193,7 +194,7 @@ func (f *folder) checkVersion(engine string) error {
 	var m marker
 	if err := json.Unmarshal(text, &m); err != nil {
 		return fmt.Errorf("embedded ClickHouse: %s: %w; restore the file, or delete it if the folder was written by this version",
-			filepath.Join(f.path, markerName), err)
+			filepath.Join(f.path, MarkerFile), err)
 	}
 	if m.Format > folderFormat {
 		return fmt.Errorf("embedded ClickHouse: data folder %s has format %d, this sluice knows %d; use the newer sluice that wrote it",
@@ -208,7 +209,7 @@ func (f *folder) checkVersion(engine string) error {
 
 // writeMarker records the engine in the folder, the newest one ever.
 func (f *folder) writeMarker(engine string) error {
-	name := filepath.Join(f.path, markerName)
+	name := filepath.Join(f.path, MarkerFile)
 	m := marker{Created: time.Now().UTC().Format(time.RFC3339)}
 	if text, err := os.ReadFile(name); err == nil {
 		if err := json.Unmarshal(text, &m); err == nil && m.Format == folderFormat && m.Engine == engine {

@@ -166,10 +166,10 @@ func TestStartErrors(t *testing.T) {
 	must(t, os.WriteFile(file, nil, 0o600))
 	newer := t.TempDir()
 	text, _ := json.Marshal(marker{Format: folderFormat, Engine: "99.1.2"})
-	must(t, os.WriteFile(filepath.Join(newer, markerName), text, 0o600))
+	must(t, os.WriteFile(filepath.Join(newer, MarkerFile), text, 0o600))
 	format := t.TempDir()
 	text, _ = json.Marshal(marker{Format: folderFormat + 1, Engine: "26.7.3"})
-	must(t, os.WriteFile(filepath.Join(format, markerName), text, 0o600))
+	must(t, os.WriteFile(filepath.Join(format, MarkerFile), text, 0o600))
 
 	for name, c := range map[string]struct {
 		change func(*Options)
