@@ -1,6 +1,7 @@
 package terms
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"math/rand/v2"
@@ -117,8 +118,37 @@ func compare(t *testing.T, terms, texts []string) {
 	set, in := build(t, terms), tokenize(texts)
 	var f Finder
 	got, want := sorted(f.Find(set, in)), sorted(naive(terms, in))
+	checkSpans(t, texts, in, got)
 	if !slices.Equal(got, want) {
 		t.Fatalf("terms %q\ntexts %q\n got %v\nwant %v", terms, texts, got, want)
+	}
+}
+
+// checkSpans checks that the original bytes of each hit fold to the bytes that
+// were found; where the hit begins or ends within the expansion of a character,
+// that they have them within.
+func checkSpans(t *testing.T, texts []string, in *Text, hits []Hit) {
+	t.Helper()
+	var o fold.Offsets
+	for _, h := range hits {
+		src := []byte(texts[h.Row])
+		o.Build(src)
+		start, end := o.Span(h.Start, h.End)
+		part := fold.Append(nil, src[start:end])
+		base := uint32(in.Offsets[h.Row])
+		found, all := in.Bytes[base+h.Start:base+h.End], o.Folded()
+		shared := false
+		if h.Start > 0 {
+			_, e := o.Span(h.Start-1, h.Start)
+			shared = e > start
+		}
+		if int(h.End) < len(all) {
+			s, _ := o.Span(h.End, h.End+1)
+			shared = shared || s < end
+		}
+		if !bytes.Contains(part, found) || !shared && !bytes.Equal(part, found) {
+			t.Fatalf("%+q: the hit %+q is at %d..%d, %+q, which folds to %+q", src, found, start, end, src[start:end], part)
+		}
 	}
 }
 
@@ -190,6 +220,7 @@ func TestDuplicates(t *testing.T) {
 
 func FuzzFind(f *testing.F) {
 	f.Add("a b\na\n#a", "a b a\n#a b")
+	f.Add("cafe\nfi\n1", "Cafe\u0301 \u200bﬁ½ C\u00adAFÉ\u0300")
 	f.Add("東京都\n東京\nhttp://x.com", "大東京都 http://x.com 東京 都")
 	f.Fuzz(func(t *testing.T, list, posts string) {
 		var terms []string

@@ -2,6 +2,7 @@ package token
 
 import (
 	"bytes"
+	"strings"
 
 	"golang.org/x/net/publicsuffix"
 
@@ -12,12 +13,9 @@ import (
 // that golang.org/x/net carries) and one label more. It remembers the last
 // hosts that it was asked for. It is for one goroutine; the zero value is ready.
 type Domains struct {
-	cache   [512]host
+	hosts   hosts
 	scratch []byte
 }
-
-// host is an entry of the cache: domain is a part of name.
-type host struct{ name, domain string }
 
 // Of returns the registrable domain of a URL, or of a host without a scheme,
 // folded; "" where it has none, such as for mailto: and host names without a
@@ -29,24 +27,46 @@ func (d *Domains) Of(url []byte) string {
 	}
 	d.scratch = fold.Append(d.scratch[:0], name)
 	name = bytes.TrimSuffix(d.scratch, []byte("."))
-	e := &d.cache[Hash(name)%uint64(len(d.cache))]
-	if e.name != string(name) {
-		*e = host{name: string(name)}
-		e.domain = registrable(e.name)
+	if len(name) == 0 || len(name) > maxDomain {
+		return ""
 	}
-	return e.domain
+	return d.hosts.of(name).domain
 }
 
-// registrable returns the registrable domain of a host name.
-func registrable(name string) string {
-	if isAddress(name) {
-		return name
+// hosts remembers what the public suffix list says of the last host names, for
+// one goroutine. It is 2-way: the two names of a set are the last two.
+type hosts [256][2]host
+
+// host is a host name; the strings share its memory.
+type host struct {
+	name   string
+	domain string // registrable; "" where there is none
+	suffix string // public
+	known  bool   // the suffix is in the list
+}
+
+// of returns what is known of name, which is not empty.
+func (h *hosts) of(name []byte) *host {
+	set := &h[Hash(name)%uint64(len(h))]
+	switch string(name) {
+	case set[0].name:
+		return &set[0]
+	case set[1].name:
+		set[0], set[1] = set[1], set[0]
+		return &set[0]
 	}
-	domain, err := publicsuffix.EffectiveTLDPlusOne(name)
-	if err != nil {
-		return "" // a public suffix itself, or an empty label
+	e := host{name: string(name)}
+	if isAddress(e.name) {
+		e.domain = e.name
+	} else {
+		var icann bool
+		e.suffix, icann = publicsuffix.PublicSuffix(e.name)
+		e.known = icann || strings.IndexByte(e.suffix, '.') >= 0
+		// The error is for names that are suffixes, or have empty labels.
+		e.domain, _ = publicsuffix.EffectiveTLDPlusOne(e.name)
 	}
-	return domain
+	set[0], set[1] = e, set[0]
+	return &set[0]
 }
 
 // isAddress reports whether name is an IPv4 address or a bracketed IPv6 one.

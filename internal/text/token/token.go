@@ -30,7 +30,8 @@ type Tokens struct {
 	Start, End []uint32
 	Kind       []text.Kind
 
-	maps bitmaps // scratch
+	maps  bitmaps // scratch
+	hosts *hosts  // of bare domains; made for the first one
 }
 
 // Len returns the number of tokens.

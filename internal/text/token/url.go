@@ -2,9 +2,8 @@ package token
 
 import (
 	"bytes"
+	"strings"
 	"unicode/utf8"
-
-	"golang.org/x/net/publicsuffix"
 
 	"github.com/sluicehq/sluice/internal/text"
 	"github.com/sluicehq/sluice/internal/text/token/class"
@@ -99,7 +98,7 @@ func (s *scanner) bareDomain(start, end int) int {
 		stop--
 	}
 	path := stop+1 < s.to && s.buf[stop] == '/' && isAlnum(s.buf[stop+1])
-	if c, _ := s.at(stop); stop-start > maxDomain || c == class.At || inWord(c) || !isDomain(s.buf[start:stop], path) {
+	if c, _ := s.at(stop); stop-start > maxDomain || c == class.At || inWord(c) || !s.isDomain(s.buf[start:stop], path) {
 		return end
 	}
 	for n := s.Len(); n > s.first && int(s.End[n-1]) > start-s.from; n-- {
@@ -115,18 +114,17 @@ func (s *scanner) bareDomain(start, end int) int {
 
 // isDomain reports whether d, letters, digits, hyphens and dots, is a domain
 // that readers take for one; see Append.
-func isDomain(d []byte, path bool) bool {
-	if bytes.Contains(d, []byte("..")) {
-		return false
-	}
+func (s *scanner) isDomain(d []byte, path bool) bool {
 	dot := bytes.LastIndexByte(d, '.')
-	if dot <= 0 || len(d)-dot < 3 || d[dot+1] <= '9' {
+	if dot <= 0 || len(d)-dot < 3 || d[dot+1] <= '9' || bytes.Contains(d, []byte("..")) {
 		return false
 	}
-	suffix, icann := publicsuffix.PublicSuffix(string(d))
-	wide := bytes.IndexByte([]byte(suffix), '.') >= 0
-	if len(suffix) == len(d) || !icann && !wide {
+	if s.hosts == nil {
+		s.hosts = new(hosts)
+	}
+	h := s.hosts.of(d)
+	if len(h.suffix) == len(d) || !h.known {
 		return false
 	}
-	return len(d)-dot > 3 || path || wide
+	return len(d)-dot > 3 || path || strings.IndexByte(h.suffix, '.') >= 0
 }
