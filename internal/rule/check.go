@@ -17,6 +17,7 @@ type condition struct {
 	cols  []int    // columns that it looks at, as indices into Env.columns, in order of appearance
 	names []string // what the condition calls each
 	lists []string // lists that it refers to, as match.x or list.x, sorted
+	sets  []*List  // those that it refers to as list.x
 }
 
 // check parses and type-checks one condition.
@@ -158,6 +159,7 @@ func (w *condWalker) call(x celast.Expr) {
 				w.failName(a, fmt.Sprintf("the terms of list %q stand in the config of the match step; put them into a file to use them in a condition", list))
 			}
 			w.cond.lists = append(w.cond.lists, list)
+			w.cond.sets = append(w.cond.sets, w.env.lists[list])
 			continue
 		}
 		w.walk(a)

@@ -33,7 +33,29 @@ type atom struct {
 	node  int32 // the string, int or list node that is looked at
 	text  string
 	num   int64
-	rules []int32
+	rules []int32 // that have other atoms too
+	only  group   // rules that have no other atom
+}
+
+// group is rules with the same candidates, in an order in which neighbours
+// share leading conjuncts: a trie of conjuncts, walked depth first.
+type group struct {
+	rules  []int32
+	shared []int32 // by rule: how many leading conjuncts it has in common with the one before
+}
+
+// arrange orders the group's rules.
+func (g *group) arrange(rules []compiled) {
+	slices.SortFunc(g.rules, func(a, b int32) int {
+		return cmp.Or(slices.Compare(rules[a].conjuncts, rules[b].conjuncts), cmp.Compare(a, b))
+	})
+	g.shared = make([]int32, len(g.rules))
+	for k := 1; k < len(g.rules); k++ {
+		a, b := rules[g.rules[k-1]].conjuncts, rules[g.rules[k]].conjuncts
+		for n := 0; n < min(len(a), len(b)) && a[n] == b[n]; n++ {
+			g.shared[k]++
+		}
+	}
 }
 
 type atomKey struct {
@@ -46,7 +68,7 @@ type atomKey struct {
 // index is the atoms of a program, by the way in which they are found.
 type index struct {
 	atoms   []atom
-	always  []int32 // rules without an access predicate
+	always  group // rules without an access predicate
 	rules   int
 	indexed int
 
@@ -93,7 +115,7 @@ func newIndex(b *builder, rules []compiled) *index {
 			best = b.shared(rules[i].conjuncts)
 		}
 		if best.atoms == nil {
-			x.always = append(x.always, int32(i))
+			x.always.rules = append(x.always.rules, int32(i))
 			continue
 		}
 		x.indexed++
@@ -104,10 +126,16 @@ func newIndex(b *builder, rules []compiled) *index {
 				ids[k] = id
 				x.atoms = append(x.atoms, atom{kind: k.kind, node: k.node, text: k.text, num: k.num})
 			}
-			if r := x.atoms[id].rules; len(r) == 0 || r[len(r)-1] != int32(i) {
+			if len(best.atoms) == 1 {
+				x.atoms[id].only.rules = append(x.atoms[id].only.rules, int32(i))
+			} else if r := x.atoms[id].rules; len(r) == 0 || r[len(r)-1] != int32(i) {
 				x.atoms[id].rules = append(r, int32(i))
 			}
 		}
+	}
+	x.always.arrange(rules)
+	for i := range x.atoms {
+		x.atoms[i].only.arrange(rules)
 	}
 	x.arrange()
 	return x
@@ -336,7 +364,10 @@ func (l *literals) add(text string, atom int32) {
 	l.atoms = append(l.atoms, atom)
 }
 
-func hashWindow(w uint32, shift uint) uint32 { return w * 0x9E3779B1 >> shift }
+// hashFactor is 2^32 divided by the golden ratio (Knuth's multiplicative hash).
+const hashFactor = 0x9E3779B1
+
+func hashWindow(w uint32, shift uint) uint32 { return w * hashFactor >> shift }
 
 // build chooses a window of each literal: the one that fewest literals have,
 // since what many have is common in text too.
@@ -371,16 +402,26 @@ func (l *literals) build() {
 
 // find calls hit for each literal that s contains, perhaps several times.
 func (l *literals) find(s []byte, hit func(atom int32)) {
-	for i := 0; i+4 <= len(s); i++ {
-		w := binary.LittleEndian.Uint32(s[i:])
-		if h := hashWindow(w, l.shift); l.bitmap[h>>6]>>(h&63)&1 == 0 {
-			continue
+	if len(s) < 4 {
+		return
+	}
+	bitmap, shift := l.bitmap, l.shift
+	w := binary.LittleEndian.Uint32(s) << 8
+	for i, c := range s[3:] {
+		w = w>>8 | uint32(c)<<24 // the window s[i:i+4]
+		h := w * hashFactor >> (shift & 31)
+		if bitmap[h>>6]>>(h&63)&1 != 0 {
+			l.verify(s, i, w, hit)
 		}
-		for _, p := range l.windows[w] {
-			from, t := i-int(p.at), l.texts[p.lit]
-			if from >= 0 && from+len(t) <= len(s) && string(s[from:from+len(t)]) == t {
-				hit(l.atoms[p.lit])
-			}
+	}
+}
+
+// verify compares the literals whose window is w with the text around s[i:].
+func (l *literals) verify(s []byte, i int, w uint32, hit func(atom int32)) {
+	for _, p := range l.windows[w] {
+		from, t := i-int(p.at), l.texts[p.lit]
+		if from >= 0 && from+len(t) <= len(s) && string(s[from:from+len(t)]) == t {
+			hit(l.atoms[p.lit])
 		}
 	}
 }

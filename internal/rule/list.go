@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -32,6 +33,10 @@ type List struct {
 	// noFile marks a list whose terms stand in the match step's config, from
 	// where they cannot be had: match.<name> is there and list.<name> is not.
 	noFile bool
+
+	read func() (*List, error) // nil for a list that has its terms
+	once sync.Once
+	err  error
 }
 
 // Len returns the number of distinct folded terms.
@@ -176,31 +181,37 @@ func (f *folder) fold(s []byte) []byte {
 	return f.buf[:n]
 }
 
-// LoadLists returns the lists that the schema announces. Those that no
-// condition of the set can mean are left empty: a list may hold a million
+// Lists returns the lists that the schema announces. A list's file is read when
+// a condition that says list.<name> is compiled: a list may hold a million
 // terms, and most stand in match.<list> only.
-func LoadLists(files Files, schema *arrow.Schema, set *Set) ([]*List, error) {
+func Lists(files Files, schema *arrow.Schema) []*List {
 	paths := ListPaths(schema)
 	var out []*List
 	for _, name := range slices.Sorted(maps.Keys(paths)) {
-		used := slices.ContainsFunc(set.Rules, func(r *Rule) bool {
-			return strings.Contains(r.When, name) && strings.Contains(r.When, "list")
-		})
-		if !used || paths[name] == "" {
-			l := NewList(name)
-			l.noFile = paths[name] == ""
-			out = append(out, l)
-			continue
-		}
-		data, err := files.ReadFile(paths[name])
-		if err != nil {
-			return nil, fmt.Errorf("list %q: %w", name, err)
-		}
-		l, err := ParseList(name, paths[name], data)
-		if err != nil {
-			return nil, err
+		path := paths[name]
+		l := &List{Name: name, noFile: path == ""}
+		l.read = func() (*List, error) {
+			data, err := files.ReadFile(path)
+			if err != nil {
+				return nil, fmt.Errorf("list %q: %w", name, err)
+			}
+			return ParseList(name, path, data)
 		}
 		out = append(out, l)
 	}
-	return out, nil
+	return out
+}
+
+// load reads the list's file, once.
+func (l *List) load() error {
+	if l.read == nil {
+		return nil
+	}
+	l.once.Do(func() {
+		var full *List
+		if full, l.err = l.read(); l.err == nil {
+			l.terms = full.terms
+		}
+	})
+	return l.err
 }

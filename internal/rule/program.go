@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"math/bits"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/apache/arrow/go/v15/arrow"
 )
@@ -22,7 +25,7 @@ type Program struct {
 // compiled is a rule ready to run.
 type compiled struct {
 	rule      *Rule
-	conjuncts []int32 // all must be true; cheapest first
+	conjuncts []int32 // all must be true; cheapest first, then the most shared
 	cond      *condition
 }
 
@@ -42,8 +45,9 @@ func (e *Env) Compile(set *Set) (*Program, error) {
 	p := &Program{env: e}
 	b := newBuilder(e)
 	var errs Errors
-	for _, r := range set.Rules {
-		c, bad := e.check(r)
+	checked := e.checkAll(set.Rules)
+	for i, r := range set.Rules {
+		c, bad := checked[i].cond, checked[i].errs
 		if len(bad) > 0 {
 			errs = append(errs, bad...)
 			continue
@@ -56,6 +60,11 @@ func (e *Env) Compile(set *Set) (*Program, error) {
 			p.stats.Shadow++
 		default:
 			p.stats.Live++
+		}
+		for _, l := range c.sets {
+			if err := l.load(); err != nil {
+				return nil, fmt.Errorf("%s: rule %q: %w", r.Pos, r.ID, err)
+			}
 		}
 		b.ast, b.interpreted = c.ast, 0
 		ids := b.conjuncts(c.ast.Expr(), nil)
@@ -77,13 +86,38 @@ func (e *Env) Compile(set *Set) (*Program, error) {
 		return nil, err
 	}
 	for i := range p.rules {
-		slices.SortStableFunc(p.rules[i].conjuncts, func(x, y int32) int { return cmp.Compare(b.nodes[x].cost, b.nodes[y].cost) })
+		slices.SortFunc(p.rules[i].conjuncts, func(x, y int32) int {
+			return cmp.Or(cmp.Compare(b.nodes[x].cost, b.nodes[y].cost), cmp.Compare(b.nodes[y].users, b.nodes[x].users), cmp.Compare(x, y))
+		})
 	}
 	p.index = newIndex(b, p.rules)
 	p.nodes = b.nodes
 	p.stats.Nodes = len(p.nodes)
 	p.stats.Indexed = p.index.indexed
 	return p, nil
+}
+
+// checked is what came of one rule's condition.
+type checked struct {
+	cond *condition
+	errs Errors
+}
+
+// checkAll checks conditions on all cores: parsing is most of the time that
+// many rules take to load.
+func (e *Env) checkAll(rules []*Rule) []checked {
+	out := make([]checked, len(rules))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(rules)) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(rules)); i = next.Add(1) - 1 {
+				out[i].cond, out[i].errs = e.check(rules[i])
+			}
+		})
+	}
+	wg.Wait()
+	return out
 }
 
 // Stats returns the counts.
@@ -112,17 +146,19 @@ type Fired struct {
 // Evaluator evaluates a program over batches. It is for one goroutine; it keeps
 // scratch memory from batch to batch and nothing else.
 type Evaluator struct {
-	prog  *Program
-	m     *machine
-	scan  scanner
-	sel   bitset
-	fired []uint64 // row<<32 | rule
-	out   []Fired
+	prog   *Program
+	m      *machine
+	scan   scanner
+	sel    bitset
+	levels []bitset // see group
+	one    group    // of a single rule
+	fired  []uint64 // row<<32 | rule
+	out    []Fired
 }
 
 // NewEvaluator returns an evaluator with scratch of its own.
 func (p *Program) NewEvaluator() *Evaluator {
-	e := &Evaluator{prog: p, m: newMachine(p.env, p.nodes)}
+	e := &Evaluator{prog: p, m: newMachine(p.env, p.nodes), one: group{rules: make([]int32, 1), shared: make([]int32, 1)}}
 	e.scan.init(p.index, e.m)
 	return e
 }
@@ -139,7 +175,15 @@ func (e *Evaluator) Match(rec arrow.Record) ([]Fired, error) {
 	if e.m.rows == 0 {
 		return nil, nil
 	}
-	e.scan.run(func(rule int32, candidates bitset) { e.try(rule, candidates) })
+	e.scan.run()
+	for _, id := range e.scan.found {
+		e.group(&e.prog.index.atoms[id].only, e.scan.atomSet[id])
+	}
+	e.group(&e.prog.index.always, e.scan.all)
+	for _, r := range e.scan.touched {
+		e.one.rules[0] = r
+		e.group(&e.one, e.scan.ruleSet[r])
+	}
 	slices.Sort(e.fired)
 	for _, f := range e.fired {
 		e.out = append(e.out, Fired{int(f >> 32), int(uint32(f))})
@@ -147,22 +191,53 @@ func (e *Evaluator) Match(rec arrow.Record) ([]Fired, error) {
 	return e.out, nil
 }
 
-// try evaluates a rule on candidate rows: each conjunct only where those before
-// it are true.
-func (e *Evaluator) try(rule int32, candidates bitset) {
-	e.sel = append(e.sel[:0], candidates...)
-	for _, id := range e.prog.rules[rule].conjuncts {
-		v := e.m.eval(id, e.sel)
-		var any uint64
-		for w := range e.sel {
-			e.sel[w] &= v.t[w]
-			any |= e.sel[w]
+// group evaluates rules on candidate rows: each conjunct only where those before
+// it are true. Neighbours in a group share leading conjuncts, which are not
+// looked at again: levels[k] is where the first k conjuncts of the rule at hand
+// are true.
+func (e *Evaluator) group(g *group, candidates bitset) {
+	if len(g.rules) == 0 {
+		return
+	}
+	e.level(0, len(candidates))
+	copy(e.levels[0], candidates)
+	level, dead := 0, -1 // dead: the level that is empty, if one is
+	for k, r := range g.rules {
+		shared := int(g.shared[k])
+		if dead >= 0 && shared >= dead {
+			continue
 		}
-		if any == 0 {
-			return
+		level, dead = min(level, shared), -1
+		conjuncts := e.prog.rules[r].conjuncts
+		for ; level < len(conjuncts) && dead < 0; level++ {
+			from, to := e.levels[level], e.level(level+1, len(candidates))
+			v := e.m.eval(conjuncts[level], from)
+			var any uint64
+			for w, f := range from {
+				to[w] = f & v.t[w]
+				any |= to[w]
+			}
+			if any == 0 {
+				dead = level + 1
+			}
+		}
+		if dead < 0 {
+			e.fire(r, e.levels[level])
 		}
 	}
-	for w, s := range e.sel {
+}
+
+// level returns the bitset of a level, with room for n words.
+func (e *Evaluator) level(k, n int) bitset {
+	for len(e.levels) <= k {
+		e.levels = append(e.levels, nil)
+	}
+	e.levels[k] = resize(e.levels[k], n)
+	return e.levels[k]
+}
+
+func (e *Evaluator) fire(rule int32, rows bitset) {
+	for w, s := range rows {
 		for ; s != 0; s &= s - 1 {
 			row := w<<6 + bits.TrailingZeros64(s)
 			e.fired = append(e.fired, uint64(row)<<32|uint64(uint32(rule)))

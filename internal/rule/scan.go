@@ -1,11 +1,9 @@
 package rule
 
 import (
-	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
 
 	"math/bits"
-	"slices"
 )
 
 // scanner finds, batch by batch, the candidate rows of each rule.
@@ -31,8 +29,9 @@ func (s *scanner) init(x *index, m *machine) {
 	}
 }
 
-// run calls try for each rule that has candidates, with their rows.
-func (s *scanner) run(try func(rule int32, candidates bitset)) {
+// run finds the atoms that hold somewhere in the batch, and the candidate rows
+// of the rules that have several atoms.
+func (s *scanner) run() {
 	s.epoch++
 	s.width = words(s.m.rows)
 	s.all = resize(s.all, s.width)
@@ -50,16 +49,9 @@ func (s *scanner) run(try func(rule int32, candidates bitset)) {
 	for _, id := range s.found {
 		s.hand(id)
 	}
-	slices.Sort(s.touched) // rules of like ids are alike: their nodes stay in cache
-	for _, r := range s.x.always {
-		try(r, s.all)
-	}
-	for _, r := range s.touched {
-		try(r, s.ruleSet[r])
-	}
 }
 
-// hand gives an atom's rows to its rules.
+// hand gives an atom's rows to those of its rules that have other atoms too.
 func (s *scanner) hand(id int32) {
 	rows := s.atomSet[id]
 	for _, r := range s.x.atoms[id].rules {
@@ -95,7 +87,8 @@ func resize(b bitset, n int) bitset {
 func (s *scanner) counts() {
 	for _, c := range s.x.count {
 		nd := &s.m.nodes[c.node]
-		if nd.typ == atInt32 && !anyPositive(s.m.cols[nd.col]) {
+		if hits, ok := s.m.cols[nd.col].(*array.Int32); ok {
+			s.hits(c, hits)
 			continue
 		}
 		v := s.m.eval(c.node, s.all)
@@ -176,12 +169,18 @@ func (s *scanner) texts() {
 	}
 }
 
-// anyPositive reports whether an Int32 column has a value above zero, nulls
-// counted: what they hide is looked at again.
-func anyPositive(a arrow.Array) bool {
-	most := int32(0)
-	for _, v := range a.(*array.Int32).Int32Values() {
-		most = max(most, v)
+// hits is counts for the column that a match step makes. Nearly all of it is
+// zero; thresholds are above zero.
+func (s *scanner) hits(c countAtoms, a *array.Int32) {
+	for i, n := range a.Int32Values() {
+		if n <= 0 || a.IsNull(i) {
+			continue
+		}
+		for _, id := range c.atoms {
+			if int64(n) < s.x.atoms[id].num {
+				break
+			}
+			s.atom(id).set(i)
+		}
 	}
-	return most > 0
 }

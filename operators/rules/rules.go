@@ -67,11 +67,7 @@ func plan(bc pipeline.BuildContext, c *Config, in *arrow.Schema) (pipeline.Plan,
 		}
 		return nil, &pipeline.FieldError{Path: "files", Err: err}
 	}
-	lists, err := rule.LoadLists(bc.Files, in, set)
-	if err != nil {
-		return nil, err
-	}
-	env, err := rule.NewEnv(in, lists...)
+	env, err := rule.NewEnv(in, rule.Lists(bc.Files, in)...)
 	if err != nil {
 		return nil, err
 	}
