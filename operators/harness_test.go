@@ -1,88 +1,143 @@
 package operators_test
 
 import (
+	"context"
+	"fmt"
+	"log/slog"
 	"testing"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
-	"github.com/sluicehq/sluice/operators/fingerprint"
+	"github.com/sluicehq/sluice/operators"
 	"github.com/sluicehq/sluice/operators/match"
-	"github.com/sluicehq/sluice/operators/normalize"
-	"github.com/sluicehq/sluice/operators/tokenize"
+	"github.com/sluicehq/sluice/operators/rules"
 	"github.com/sluicehq/sluice/pipeline"
 	"github.com/sluicehq/sluice/pipeline/pipelinetest"
 )
 
-var harnessPosts = []post{
-	{text: "Good morning, World! See https://www.example.org/a?b #News @someone", urls: []string{"https://bit.ly/1"}, hashtags: []string{"News"}},
-	{text: ""},
-	{text: "ДОБРОЕ Утро, мир — ёлка ﷺ ½ Straße"},
-	{text: "東京都は大きい。ภาษาไทย น้ำ हिन्दी 안녕하세요 👍🏽🇩🇪", hashtags: []string{"東京", "ＮＥＷＳ"}},
-	{text: "e\u0301 \u200b\u202e! ...", urls: []string{"", "nonsense", "http://a.b.co.uk/", "http://c.b.co.uk/"}},
-	{text: "good MORNING good morning 42 3.14 don’t example.com t.me/x end.it"},
-	{text: "\x00\x01control\x7f"},
+// chainFiles are the lists and rules of the harness's chain.
+var chainFiles = memFiles{
+	"terms.csv": "term,weight\nzorvath,1\nkrelling dawn,2\nзорват,1\nزورفات,1\n東京,1\n",
+	"links.txt": "short.example\n",
+	"rules.yaml": `
+- id: term-twice
+  version: 1
+  owner: test
+  severity: high
+  mode: live
+  when: match.terms >= 2 || (match.terms > 0 && url_domains.exists(d, d in list.links))
+- id: new-account
+  version: 2
+  owner: test
+  severity: low
+  mode: shadow
+  when: has(author.followers) && author.followers < 10 && size(text) > 20
+- id: everything
+  version: 1
+  owner: test
+  severity: info
+  mode: live
+  when: token_count >= 0
+`,
 }
 
-// TestHarness runs each step, behind those it needs, by the harness: any cuts,
-// slices and workers must give the same rows.
+// chainConfig changes an operator's default config for the harness's chain.
+func chainConfig(cfg any) {
+	switch c := cfg.(type) {
+	case *match.Config:
+		c.Lists = map[string]match.List{"terms": {Path: "terms.csv"}, "links": {Path: "links.txt", On: "url_domains"}}
+	case *rules.Config:
+		c.Files = []string{"rules.yaml"}
+	}
+}
+
+// chainPosts are posts in many scripts: hits, phrases across punctuation,
+// links, empty text, text of marks only, long words, and nulls.
+func chainPosts(t testing.TB, mem memory.Allocator) arrow.Record {
+	rows := []pipelinetest.Row{
+		{"text": "Zorvath rises with the Krelling  Dawn, ZORVATH!", "author_followers": 3, "lang": "en"},
+		{"text": "Nothing to see here", "author_followers": 30000},
+		{"text": ""},
+		{"text": "ЗОРВАТ и зорва\u0301т сегодня", "lang": "ru"},
+		{"text": "زُورفات في الأخبار", "lang": "ar", "author_followers": 5},
+		{"text": "今日は東京タワーへ", "lang": "ja"},
+		{"text": "see https://short.example/x and http://www.EXAMPLE.org zorvath", "urls": []string{"https://short.example/y"}},
+		{"text": "krelling, dawn? krelling\ndawn; krellingdawn", "hashtags": []string{"dawn"}},
+		{"text": "ﬁne ｆｕｌｌｗｉｄｔｈ zor\u200bvath z\u00f6rvath", "mentions": []string{"someone"}},
+		{"text": "\u0301\u0302\u200d\u202e"},
+		{"text": "हिन्दी में एक वाक्य 👩‍👩‍👧‍👦 #tag @user $CASH 12,345.67 a@b.example"},
+		{"text": "ภาษาไทยไม่มีช่องว่าง zorvath krelling dawn zorvath"},
+		{"text": fmt.Sprintf("%0300d zorvath", 7)},
+	}
+	return pipelinetest.Posts(t, mem, rows)
+}
+
+// TestHarness runs every operator through the harness, each on what the ones
+// before it in operators.All make of the posts.
 func TestHarness(t *testing.T) {
-	lists := &match.Config{Lists: map[string]match.List{
-		"greet":  {Path: "greet.csv", Terms: []string{"Доброе утро", "東京都", "👍"}},
-		"tag":    {Terms: []string{"#news"}},
-		"exact":  {Terms: []string{"MORNING"}, View: "raw"},
-		"links":  {Terms: []string{"example.org", "bit.ly"}, On: pipeline.ColURLDomains},
-		"topics": {Terms: []string{"#NEWS", "東京"}, On: pipeline.ColHashtags},
-	}}
-	files := memFiles{"greet.csv": "lang,term\nen,good morning\nen,morning\nde,strasse\n"}
-	steps := []step{{factory: normalize.Factory()}, {factory: tokenize.Factory()}, {factory: fingerprint.Factory()}, {match.Factory(), lists}}
-	for i, s := range steps {
-		t.Run(s.factory.Name, func(t *testing.T) {
+	all := operators.All()
+	for i, f := range all {
+		t.Run(f.Name, func(t *testing.T) {
+			cfg := f.NewConfig()
+			chainConfig(cfg)
 			pipelinetest.RunOperator(t, pipelinetest.OperatorCase{
-				Factory: s.factory, Config: s.config, Files: files,
-				Input: func(t testing.TB, mem memory.Allocator) (out arrow.Record) {
-					c, err := newChain(mem, files, steps[:i]...)
-					if err != nil {
-						t.Fatal(err)
-					}
-					rec := posts(mem, harnessPosts)
-					defer rec.Release()
-					if err := c.run(0, pipeline.Batch{Record: rec}, func(b pipeline.Batch) error {
-						out = b.Record
-						return nil
-					}); err != nil {
-						t.Fatal(err)
-					}
-					return out
-				},
+				Factory: f, Config: cfg, Files: chainFiles,
+				Input: func(t testing.TB, mem memory.Allocator) arrow.Record { return upstream(t, mem, all[:i]) },
 			})
 		})
 	}
 }
 
-// TestSteadyState checks that the steps allocate by the column, not by the row.
-func TestSteadyState(t *testing.T) {
-	per := func(rows int) float64 {
-		var in []post
-		for i := range rows {
-			in = append(in, harnessPosts[i%len(harnessPosts)])
-		}
-		mem := newPool()
-		c, err := newChain(mem, nil, step{factory: normalize.Factory()}, step{factory: tokenize.Factory()}, step{factory: fingerprint.Factory()},
-			step{match.Factory(), &match.Config{Lists: map[string]match.List{"a": {Terms: []string{"good morning", "世界"}}, "b": {Terms: []string{"News"}, On: pipeline.ColHashtags}}}})
+// upstream runs the chain's posts through operators.
+func upstream(t testing.TB, mem memory.Allocator, ops []pipeline.Factory) arrow.Record {
+	t.Helper()
+	rec := chainPosts(t, mem)
+	for _, f := range ops {
+		cfg := f.NewConfig()
+		chainConfig(cfg)
+		bc := pipeline.BuildContext{Pipeline: "test", Name: f.Name, Files: chainFiles, Mem: mem, Logger: slog.New(slog.DiscardHandler)}
+		plan, err := f.PlanOperator(bc, cfg, rec.Schema())
 		if err != nil {
 			t.Fatal(err)
 		}
-		rec := posts(mem, in)
-		defer rec.Release()
-		return testing.AllocsPerRun(20, func() {
-			if err := c.run(0, pipeline.Batch{Record: rec}, func(b pipeline.Batch) error { b.Record.Release(); return nil }); err != nil {
-				t.Fatal(err)
+		var out arrow.Record
+		err = plan.New().Process(context.Background(), pipeline.Batch{Record: rec}, func(b pipeline.Batch) error {
+			if b.Stream == pipeline.Posts && out == nil {
+				out = b.Record
+			} else {
+				b.Record.Release()
 			}
+			return nil
 		})
+		if err != nil || out == nil {
+			t.Fatalf("%s: %v", f.Name, err)
+		}
+		rec.Release()
+		rec = out
 	}
-	few, many := per(70), per(7000)
-	if many > few+70 { // a pool may grow now and then
-		t.Errorf("%v allocations for a batch of 70 rows, %v for 7000", few, many)
+	return rec
+}
+
+// TestHits makes sure that the chain's posts have something to find, so that
+// the harness compares more than empty columns.
+func TestHits(t *testing.T) {
+	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
+	defer mem.AssertSize(t, 0)
+	all := operators.All()
+	rec := upstream(t, mem, all)
+	defer rec.Release()
+	i := rec.Schema().FieldIndices(pipeline.ColMatchPrefix + "terms")
+	total := 0
+	col := rec.Column(i[0])
+	for r := range col.Len() {
+		var n int
+		if _, err := fmt.Sscan(col.ValueStr(r), &n); err != nil {
+			t.Fatal(err)
+		}
+		total += n
+	}
+	if total < 12 {
+		t.Errorf("%d hits of the list terms, want at least 12", total)
 	}
 }
