@@ -23,7 +23,7 @@ type Config struct {
 	TLS         TLS               `koanf:"tls" doc:"certificates for a dsn with TLS"`
 	Retention   time.Duration     `koanf:"retention" doc:"how long rows are kept after the post's created_at, such as 720h; 0 keeps them"`
 	Compression string            `koanf:"compression" doc:"compression on the wire: none, lz4 or zstd; none is best on one machine"`
-	Rollups     bool              `koanf:"rollups" doc:"keep posts_by_minute, posts_by_hour, detections_by_minute and detections_by_hour up to date; without, inserts cost about a third less"`
+	Rollups     bool              `koanf:"rollups" doc:"keep posts_by_minute, posts_by_hour, detections_by_minute and detections_by_hour up to date; without, inserts cost a third to a half less"`
 	TextIndex   bool              `koanf:"text_index" doc:"index the words of posts.text for search (ClickHouse 26.2 or later); merges build it, at about the cost of storing the rows"`
 	Columns     map[string]string `koanf:"columns" doc:"ClickHouse types of columns that the pipeline adds to posts, such as LowCardinality(String)"`
 	Timeout     time.Duration     `koanf:"timeout" doc:"longest time for one insert; after it the epoch is written again"`
