@@ -162,7 +162,7 @@ func (g *exprGen) bool(depth int, leaf bool, cmp func() string, bin func(kind, .
 	case 15:
 		return g.expr(kString, depth-1) + ".matches(" + g.pick("re", `"^a"`, `"needle|straße"`, `"(?i)needle"`, `"n.*hay"`, `"needle"`, `"日本.?"`) + ")"
 	case 16:
-		return "(" + g.str() + " in " + g.pick("list", "ls", "lsn") + ")"
+		return "(" + g.pick("needle", g.str(), "s", "sn") + " in " + g.pick("list", "ls", "lsn") + ")"
 	case 17:
 		return "(" + g.expr(kBool, depth-1) + " " + g.pick("eq", "==", "!=") + " " + g.expr(kBool, depth-1) + ")"
 	}

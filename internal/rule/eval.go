@@ -45,6 +45,8 @@ type domain struct {
 	off   []int32 // of a list column: row i has the elements off[i]-base up to off[i+1]-base
 	base  int32
 	child arrow.Array
+	rowOf []int32 // by element; made when it is asked for
+	rows  uint64  // epoch of rowOf
 }
 
 // machine computes nodes over one batch at a time. Arrays are kept from batch
@@ -232,6 +234,8 @@ func (m *machine) compute(nd *node, v *vec) {
 		m.constant(nd, v)
 	case opColumn, opElem:
 		m.widen(nd, v)
+	case opOuter:
+		m.outer(nd, v)
 	case opListLen:
 		m.listLen(nd, v)
 	case opStrLen, opLower:

@@ -73,10 +73,7 @@ func (m *machine) choose(nd *node, v *vec) {
 
 // branch returns where c chooses the first or the second branch.
 func (m *machine) branch(v, c *vec, first bool) bitset {
-	if cap(v.sel) < len(v.need) {
-		v.sel = make(bitset, len(v.need))
-	}
-	v.sel = v.sel[:len(v.need)]
+	v.sel = resize(v.sel, len(v.need))
 	for w, need := range v.need {
 		if first {
 			v.sel[w] = need & c.t[w]
@@ -129,6 +126,55 @@ func (m *machine) quantify(nd *node, v *vec) {
 			}
 		}
 	}
+}
+
+// outer copies the rows' values of a column to their elements.
+func (m *machine) outer(nd *node, v *vec) {
+	rowOf := m.rowOf(nd.dom)
+	v.sel = resize(v.sel, words(m.rows))
+	v.sel.clear()
+	for w, need := range v.need {
+		for ; need != 0; need &= need - 1 {
+			v.sel.set(int(rowOf[w<<6+bits.TrailingZeros64(need)]))
+		}
+	}
+	a := m.eval(nd.args[0]-1, v.sel)
+	v.str.data = a.str.data
+	for w, need := range v.need {
+		for ; need != 0; need &= need - 1 {
+			j := w<<6 + bits.TrailingZeros64(need)
+			i := int(rowOf[j])
+			switch {
+			case a.err.has(i):
+				v.err.set(j)
+			case nd.kind == kBool:
+				if a.t.has(i) {
+					v.t.set(j)
+				}
+			case nd.kind == kString:
+				v.str.lo[j], v.str.hi[j] = a.str.lo[i], a.str.hi[i]
+			case nd.kind == kDouble:
+				v.f64[j] = a.f64[i]
+			default:
+				v.i64[j] = a.i64[i]
+			}
+		}
+	}
+}
+
+// rowOf returns the row of each element of a list column.
+func (m *machine) rowOf(dom int32) []int32 {
+	d := m.dom(dom)
+	if d.rows != m.epoch {
+		d.rows = m.epoch
+		d.rowOf = d.rowOf[:0]
+		for row := range m.rows {
+			for range d.off[row+1] - d.off[row] {
+				d.rowOf = append(d.rowOf, int32(row))
+			}
+		}
+	}
+	return d.rowOf
 }
 
 // listErrors makes rows whose list is null errors and takes them out of need.

@@ -356,10 +356,9 @@ func (b *builder) in(x, set celast.Expr, sc scope) (int32, bool) {
 	if set.Kind() == celast.ListKind {
 		return b.inLiteral(x, set.AsList().Elements(), sc)
 	}
-	// constant in column: some element equals it
-	v, ok := b.constant(x, sc)
+	// x in column: some element equals it
 	col, isCol := b.column(set)
-	if !ok || !isCol || sc.elem != "" {
+	if !isCol || sc.elem != "" {
 		return 0, false
 	}
 	inner := scope{elem: "@", dom: int32(1 + col), col: col}
@@ -367,10 +366,30 @@ func (b *builder) in(x, set celast.Expr, sc scope) (int32, bool) {
 	if !ok {
 		return 0, false
 	}
+	v, ok := b.constant(x, sc)
+	if !ok {
+		return b.inColumn(x, col, e, inner)
+	}
 	body, ok := b.withConst(node{key: key{op: opCompareC, kind: kBool, dom: inner.dom, args: [3]int32{arg(e)}, ci: cmpEqual}}, b.nodes[e].kind, v)
 	if !ok {
 		return 0, false
 	}
+	return b.quantifier(opExists, col, body), true
+}
+
+// inColumn lowers column in list column. The element comes first in the
+// comparison, and a null x makes an error at each element: of an empty list CEL
+// makes one too, which an exists would not, so only columns without nulls do.
+func (b *builder) inColumn(x celast.Expr, col int, elem int32, inner scope) (int32, bool) {
+	i, ok := b.column(x)
+	if !ok || b.env.columns[i].nullable || b.env.columns[i].kind != b.nodes[elem].kind {
+		return 0, false
+	}
+	o, ok := b.variable(x.AsIdent(), inner)
+	if !ok {
+		return 0, false
+	}
+	body := b.intern(node{key: key{op: opCompare, kind: kBool, dom: inner.dom, args: [3]int32{arg(elem), arg(o)}, ci: cmpEqual}})
 	return b.quantifier(opExists, col, body), true
 }
 

@@ -42,8 +42,9 @@ func (b *builder) variable(name string, sc scope) (int32, bool) {
 	if name == sc.elem && name != "" {
 		return b.element(sc)
 	}
-	if sc.dom != rowDomain { // the row's own columns do not reach into elements
-		return 0, false
+	if sc.dom != rowDomain {
+		id, ok := b.variable(name, scope{})
+		return b.outer(id, sc.dom, ok)
 	}
 	if col, ok := strings.CutPrefix(name, hasPrefix); ok {
 		i := b.env.names[col]
@@ -56,6 +57,14 @@ func (b *builder) variable(name string, sc scope) (int32, bool) {
 	}
 	c := b.env.columns[i]
 	return b.intern(node{key: key{op: opColumn, kind: c.kind, col: int32(i)}, typ: arrowTypeOf(c.typ)}), true
+}
+
+// outer carries a scalar column into the domain of a list column's elements.
+func (b *builder) outer(id, dom int32, ok bool) (int32, bool) {
+	if !ok || b.nodes[id].kind >= kListString || b.nodes[id].op != opColumn && b.nodes[id].op != opHas {
+		return 0, false
+	}
+	return b.intern(node{key: key{op: opOuter, kind: b.nodes[id].kind, dom: dom, args: [3]int32{arg(id)}}}), true
 }
 
 // element makes the node of a list column's elements.

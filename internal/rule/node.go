@@ -13,6 +13,7 @@ const (
 	opConst     op = iota
 	opColumn       // a column of the rows
 	opElem         // the elements of a list column
+	opOuter        // a column of the rows, at their elements
 	opListLen      // size(list)
 	opStrLen       // size(string), in code points
 	opLower        // lowerAscii

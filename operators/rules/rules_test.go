@@ -144,9 +144,9 @@ func TestDetections(t *testing.T) {
 	}
 	describe := p.(pipeline.Describer).Describe()
 	wantLines := []string{
-		"rules: 3 live, 1 shadow, 1 off, from 2 files",
-		"evaluation: 3 of 4 by kernels alone, 1 with an interpreted part; 20 distinct operations",
-		"index: 2 of 4 rules are looked at only where something that they require fired",
+		"rules: 4 live, 1 shadow, 1 off, from 2 files",
+		"evaluation: 4 of 5 by kernels alone, 1 with an interpreted part; 24 distinct operations",
+		"index: 2 of 5 rules are looked at only where something that they require fired",
 	}
 	if diff := cmp.Diff(wantLines, describe); diff != "" {
 		t.Error(diff)
