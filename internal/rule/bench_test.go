@@ -119,6 +119,7 @@ func BenchmarkMatch(b *testing.B) {
 		{"elements", func(i int) string { return benchRule(5*i + 2) }},
 		{"contains", func(i int) string { return benchRule(5*i + 3) }},
 		{"regex", func(i int) string { return benchRule(5*i + 4) }},
+		{"interpreted", func(i int) string { return fmt.Sprintf("author_handle == \"user%d.example\" && text.split(\" \").size() > 3", i*37) }},
 		{"unindexed", func(i int) string { return fmt.Sprintf("author.followers < %d && size(text) > %d", i, i%100) }},
 	}
 	for _, m := range mixes {
@@ -148,6 +149,28 @@ func BenchmarkMatch(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkInterpreted measures one condition that cel-go's interpreter
+// evaluates on every row.
+func BenchmarkInterpreted(b *testing.B) {
+	env, err := NewEnv(benchSchema())
+	if err != nil {
+		b.Fatal(err)
+	}
+	rec := benchRecord(1024)
+	prog, err := env.Compile(benchSet(b, 1, func(int) string { return `author_handle.upperAscii() == "X"` }))
+	if err != nil {
+		b.Fatal(err)
+	}
+	ev := prog.NewEvaluator()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := ev.Match(rec); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1024, "ns/row")
 }
 
 // BenchmarkLoad measures reading and compiling 10,000 rules.

@@ -164,6 +164,7 @@ func (e *Env) options() []cel.EnvOption {
 		cel.ClearMacros(), cel.Macros(macros...),
 		cel.ParserExpressionSizeLimit(MaxConditionRunes), cel.ParserRecursionLimit(maxDepth),
 		cel.ParserErrorRecoveryLimit(8), cel.ExpressionNodeLimit(maxNodes),
+		cel.EnableMacroCallTracking(), // so that expressions can be printed
 		cel.DefaultUTCTimeZone(true), cel.EagerlyValidateDeclarations(false),
 		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(),
 			cel.ValidateHomogeneousAggregateLiterals(), cel.ValidateComprehensionNestingLimit(maxNesting)),

@@ -290,3 +290,69 @@ func TestRunTests(t *testing.T) {
 		t.Errorf("passed %d, skipped %d, untested %v", report.Passed, report.Skipped, report.Untested)
 	}
 }
+
+// TestExplain checks what is said of a condition clause by clause.
+func TestExplain(t *testing.T) {
+	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
+	defer mem.AssertSize(t, 0)
+	rec := pipelinetest.Record(t, mem, testSchema(), []pipelinetest.Row{
+		{}, {"text": "some words", "lang": "en", "hashtags": []string{"a", "b\"c"}, "url_domains": []string{"TINY.example"}},
+	})
+	defer rec.Release()
+	rules, err := ParseFile("r.yaml", []byte("- id: a\n  when: |\n    has(text) && lang == \"de\"\n    && author.followers < 3 && hashtags.exists(h, h == \"a\") && url_domains.exists(d, d in list.short_links)\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := NewSet(rules...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prog, err := testEnv(t).Compile(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clauses, err := prog.Explain(rec, 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range clauses {
+		got = append(got, fmt.Sprintf("%s %s: %s %v", c.Pos, c.Verdict, c.Text, c.Values))
+	}
+	want := []string{
+		`r.yaml:3:8 true: has(text) [text=some words]`,
+		`r.yaml:3:23 false: lang == "de" [lang=en]`,
+		`r.yaml:4:25 error: author.followers < 3 [author.followers=null]`,
+		`r.yaml:4:47 true: hashtags.exists(h, h == "a") [hashtags=["a", "b\"c"]]`,
+		`r.yaml:4:82 true: url_domains.exists(d, d in list.short_links) [url_domains=["TINY.example"]]`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := prog.Explain(rec, 2, 0); err == nil {
+		t.Error("no error for a row that is not there")
+	}
+}
+
+// TestAppendValue checks printing and cutting of values.
+func TestAppendValue(t *testing.T) {
+	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
+	defer mem.AssertSize(t, 0)
+	rec := pipelinetest.Record(t, mem, testSchema(), []pipelinetest.Row{{
+		"text": strings.Repeat("日本", 50), "author_followers": -7, "toxicity": 0.25, "hashtags": []string{"x", strings.Repeat("é", 40), "y"}, "text_hash": 9,
+	}})
+	defer rec.Release()
+	for _, c := range []struct {
+		col   string
+		limit int
+		want  string
+	}{
+		{"text", 20, "日本日本日..."}, {"text", 300, strings.Repeat("日本", 50)}, {"author_followers", 20, "-7"}, {"author_following", 20, "null"},
+		{"toxicity", 20, "0.25"}, {"hashtags", 12, `["x", "é..."`[:9] + "..."}, {"mentions", 9, "[]"}, {"text_hash", 9, "9"}, {"created_at", 30, "2026-01-01T00:00:00.000Z"},
+	} {
+		got := string(AppendValue(nil, rec.Column(testSchema().FieldIndices(c.col)[0]), 0, c.limit))
+		if got != c.want || len(got) > c.limit {
+			t.Errorf("%s cut to %d: %q, want %q", c.col, c.limit, got, c.want)
+		}
+	}
+}
