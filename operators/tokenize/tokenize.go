@@ -109,19 +109,19 @@ func (o *operator) Process(_ context.Context, in pipeline.Batch, emit pipeline.E
 func (o *operator) addDomains(folded []byte, first, links int, urls column.StringView, from, to int32) {
 	begin := o.domain.Len()
 	for i := from; i < to; i++ {
-		o.addDomain(begin, urls.At(int(i)))
+		o.addDomain(begin, o.domains.Of(urls.At(int(i))))
 	}
 	for j := first; links > 0; j++ {
 		if o.tokens.Kind[j] == text.URL {
-			o.addDomain(begin, folded[o.tokens.Start[j]:o.tokens.End[j]])
+			o.addDomain(begin, o.domains.OfFolded(folded[o.tokens.Start[j]:o.tokens.End[j]]))
 			links--
 		}
 	}
 	o.domainRows.End(o.domain.Len())
 }
 
-func (o *operator) addDomain(begin int, url []byte) {
-	d := o.domains.Of(url)
+// addDomain adds d to the row of url_domains that begins with element begin.
+func (o *operator) addDomain(begin int, d string) {
 	if d == "" {
 		return
 	}

@@ -56,8 +56,9 @@ func Append(dst, src []byte) []byte {
 		}
 		// Fast path: 4 characters of one or two bytes.
 		if x&(x<<1)&(x<<2)&highs == 0 {
-			if end, adv := narrow(out, n, x); adv != 0 {
-				n, i = end, i+adv
+			if y, length, taken := narrow(x); taken != 0 {
+				binary.LittleEndian.PutUint64(out[n:], y)
+				n, i = n+int(length), i+taken
 				continue
 			}
 		} else if x&0xf0 == 0xe0 {
@@ -80,27 +81,38 @@ func Append(dst, src []byte) []byte {
 	return tail(out[:n], base, src, i)
 }
 
-// narrow folds the 4 characters that x begins with, all of one or two bytes,
-// into out[n:]. It returns the end of the output and the bytes of x that were
-// taken, 0 where one of the characters has a long form.
-func narrow(out []byte, n int, x uint64) (end, taken int) {
-	out = out[n : n+16]
-	var seen uint32
-	for range 4 {
-		wide := x >> 7 & 1                           // 1 for two bytes
-		at := x&0x7f | wide<<7                       // the first byte
-		at += -wide & ((x&0x1f<<6 | x>>8&0x3f) - at) // or the rune of two
-		e := low[at&0x7ff]
-		binary.LittleEndian.PutUint32(out[end:], e)
-		end += entry.Length(e)
-		taken += int(1 + wide)
-		x >>= 8 << wide
-		seen |= e
+// narrow folds the 4 characters that x begins with, all of one or two bytes.
+// It returns their folded form, its length and the bytes of x that were taken:
+// 0 where one of the characters has a long form. Entries below U+0800 that are
+// not long have at most two bytes, so that 4 fit a word.
+func narrow(x uint64) (out uint64, length uint, taken int) {
+	e0, w0 := unit(x)
+	x >>= 8 << w0 & 63
+	e1, w1 := unit(x)
+	x >>= 8 << w1 & 63
+	e2, w2 := unit(x)
+	x >>= 8 << w2 & 63
+	e3, w3 := unit(x)
+	if (e0 | e1 | e2 | e3) >= entry.IsLong {
+		return 0, 0, 0
 	}
-	if seen >= entry.IsLong {
-		return n, 0
-	}
-	return n + end, taken
+	out = uint64(e0 & 0xffff)
+	n := uint(entry.Length(e0))
+	out |= uint64(e1&0xffff) << (8 * n & 63)
+	n += uint(entry.Length(e1))
+	out |= uint64(e2&0xffff) << (8 * n & 63)
+	n += uint(entry.Length(e2))
+	out |= uint64(e3&0xffff) << (8 * n & 63)
+	return out, n + uint(entry.Length(e3)), 4 + int(w0+w1+w2+w3)
+}
+
+// unit returns the entry of the character of one or two bytes that x begins
+// with, and 1 where it is of two.
+func unit(x uint64) (e uint32, wide uint64) {
+	wide = x >> 7 & 1
+	at := x & 0x7f
+	at += -wide & ((x&0x1f<<6 | x>>8&0x3f) - at)
+	return low[at&0x7ff], wide
 }
 
 // tail folds src[i:], which is less than 8 bytes long.

@@ -128,7 +128,7 @@ func writeFold(u *ucd, b *bytes.Buffer) {
 			// identity: entry 0
 		case s == "":
 			table[r] = entry.Removed(mark)
-		case len(s) <= 3 && !context:
+		case (len(s) <= 2 || len(s) == 3 && r >= 0x800) && !context:
 			table[r] = entry.Short(s)
 		default:
 			table[r] = entry.Long(len(long), context)

@@ -87,6 +87,7 @@ const (
 	mulNext  = 0x589965cc75374cc3
 	mulText  = 0x1d8e4e27c47d124f
 	seedText = 0xa0b428db7bd5d9c1
+	stepText = 0xc2b2ae3d27d4eb4f
 )
 
 // Shingles appends a hash for each run of k >= 2 tokens in a row: their hashes
@@ -110,13 +111,17 @@ func Shingles(dst, tokens []uint64, k int) []uint64 {
 }
 
 // Exact returns a hash of the sequence of tokens, 0 for none and for no others.
+// Each token is mixed with its place, and the results are added: no step waits
+// for the one before it.
 func Exact(tokens []uint64) uint64 {
 	if len(tokens) == 0 {
 		return 0
 	}
-	h := uint64(seedText)
+	h, place := uint64(len(tokens)), uint64(seedText)
 	for _, t := range tokens {
-		h = token.Mix(h^t, mulText)
+		h += token.Mix(t^place, mulText)
+		place += stepText
 	}
+	h = token.Mix(h^seedText, mulNext)
 	return max(h, 1)
 }

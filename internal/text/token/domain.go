@@ -26,7 +26,16 @@ func (d *Domains) Of(url []byte) string {
 		return ""
 	}
 	d.scratch = fold.Append(d.scratch[:0], name)
-	name = bytes.TrimSuffix(d.scratch, []byte("."))
+	return d.of(d.scratch)
+}
+
+// OfFolded is Of for a URL that is folded already.
+func (d *Domains) OfFolded(url []byte) string { return d.of(Host(url)) }
+
+func (d *Domains) of(name []byte) string {
+	if n := len(name); n > 0 && name[n-1] == '.' {
+		name = name[:n-1]
+	}
 	if len(name) == 0 || len(name) > maxDomain {
 		return ""
 	}

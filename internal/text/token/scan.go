@@ -179,7 +179,7 @@ func (s *scanner) scan() {
 		w, x = w>>skip, x>>skip
 		length := bits.TrailingZeros64(^w)
 		end := i + length
-		if skip+length < window-1 && end+1 < len(in) && x<<(63-length) == 0 {
+		if skip+length < window-1 && end+1 < len(in) && x<<((63-length)&63) == 0 {
 			// Fast path: a run of which the window shows both sides, and the
 			// buffer too. Nothing is special up to the byte behind it. It is a
 			// word when that byte does not join it to more of one, and it does
@@ -188,7 +188,7 @@ func (s *scanner) scan() {
 			if i > 0 {
 				before = in[i-1]
 			}
-			joined := beside[in[end]] & joint & (uint8(w>>length>>1) | equal(in[end+1], '/'))
+			joined := beside[in[end]] & joint & (uint8(w>>((length+1)&63)) | equal(in[end+1], '/'))
 			if beside[before]&starts|beside[in[i]]&odd|joined == 0 {
 				hash[n] = hashOf(in, i, end)
 				start[n], stop[n], kind[n] = uint32(i), uint32(end), text.Word

@@ -10,8 +10,8 @@ const Limit = 0x30000
 // An entry is 32 bits. 0 is the identity (in blocks; the table of runes below
 // U+0800 spells identities out). Otherwise:
 //
-//	bits  0-23  folded form, up to 3 bytes of UTF-8, first byte lowest;
-//	            with IsLong the number of the long form
+//	bits  0-23  folded form, up to 3 bytes of UTF-8 (2 below U+0800), first
+//	            byte lowest; with IsLong the number of the long form
 //	bits 24-25  length of the folded form
 //	bit  28     the rune is a removed combining mark
 //	bit  29     the long form must be composed with what stands before it
