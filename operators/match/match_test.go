@@ -1,0 +1,136 @@
+package match
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/apache/arrow/go/v15/arrow/memory"
+
+	"github.com/sluicehq/sluice/internal/text/terms"
+	"github.com/sluicehq/sluice/pipeline"
+)
+
+type memFiles map[string]string
+
+func (f memFiles) ReadFile(path string) ([]byte, error) {
+	s, ok := f[path]
+	if !ok {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+	}
+	return []byte(s), nil
+}
+
+func (f memFiles) Glob(string) ([]string, error) { return nil, nil }
+
+func TestValidate(t *testing.T) {
+	one := []string{"x"}
+	for _, c := range []struct {
+		lists      map[string]List
+		path, want string
+	}{
+		{map[string]List{"a": {Terms: one}}, "", ""},
+		{nil, "lists", "no list"},
+		{map[string]List{"a": {}}, "lists.a", "no terms"},
+		{map[string]List{"A-b": {Terms: one}}, "lists.A-b", "does not fit into rules"},
+		{map[string]List{"a": {Terms: one, View: "upper"}}, "lists.a.view", `no view is called "upper"`},
+	} {
+		err := (&Config{Lists: c.lists}).Validate()
+		var fe *pipeline.FieldError
+		switch {
+		case c.want == "":
+			if err != nil {
+				t.Errorf("%v: %v", c.lists, err)
+			}
+		case !errors.As(err, &fe) || fe.Path != c.path || !strings.Contains(err.Error(), c.want):
+			t.Errorf("%v: error %v, want %q at %s", c.lists, err, c.want, c.path)
+		}
+	}
+}
+
+// TestPlan checks what is known of the lists before any post: the warnings, the
+// description, the metadata, and errors with their places.
+func TestPlan(t *testing.T) {
+	files := memFiles{
+		"a.txt": "\ufeffone\r\n# a comment\r\n\r\nONE\n two words \n\\#tag\n",
+		"b.csv": "weight,Term\n1,example.org\n2,\"Example.org\"\n3,b\n",
+	}
+	var logged strings.Builder
+	bc := pipeline.BuildContext{Mem: memory.DefaultAllocator, Files: files, Logger: slog.New(slog.NewTextHandler(&logged, nil))}
+	plan := func(l List) (pipeline.Plan, error) {
+		return Factory().PlanOperator(bc, &Config{Lists: map[string]List{"l": l}}, pipeline.PostsSchema())
+	}
+	p, err := plan(List{Path: "a.txt", View: "raw", Terms: []string{"inline"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := p.(pipeline.Describer).Describe(), []string{"list l: 5 terms on text, raw"}; !slices.Equal(got, want) {
+		t.Errorf("Describe: %q, want %q", got, want)
+	}
+	if p, err = plan(List{Path: "b.csv", On: pipeline.ColHashtags}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := p.(pipeline.Describer).Describe(), []string{"list l: 2 terms on hashtags, folded (1 duplicates ignored)"}; !slices.Equal(got, want) {
+		t.Errorf("Describe: %q, want %q", got, want)
+	}
+	if !strings.Contains(logged.String(), "line=3") || !strings.Contains(logged.String(), "same_as=example.org") {
+		t.Errorf("the duplicate is logged as %s", &logged)
+	}
+	md := p.Output().Metadata()
+	if i := md.FindKey(MetaList + "l"); i < 0 || md.Values()[i] != "b.csv" {
+		t.Errorf("metadata %v", md)
+	}
+	for path, data := range map[string]string{
+		"long.txt": "ok\n" + strings.Repeat("x", terms.MaxLength+1), "bytes.txt": "\xff\xfe\n", "none.txt": "# nothing\n", "blank.csv": "term\n\" \"\n",
+	} {
+		files[path] = data
+	}
+	for path, want := range map[string]string{
+		"gone.txt":  `match: list "l" (gone.txt): open gone.txt: file does not exist`,
+		"long.txt":  `match: list "l" (long.txt:2): a term of 1025 bytes; the longest is 1024: cut it`,
+		"bytes.txt": `match: list "l" (bytes.txt:1): the term "\xff\xfe" is not UTF-8; convert the file`,
+		"none.txt":  `match: list "l" (none.txt): no terms in it; add one or delete the list`,
+		"blank.csv": `match: list "l" (blank.csv:2): empty term; delete the line or quote a blank`,
+	} {
+		_, err := plan(List{Path: path, View: "raw"})
+		var fe *pipeline.FieldError
+		if !errors.As(err, &fe) || fe.Path != "lists.l.path" || fe.Err.Error() != want {
+			t.Errorf("%s: %v\nwant %s", path, err, want)
+		}
+	}
+	if _, err := plan(List{Terms: []string{"x", ""}, View: "raw"}); err == nil || !strings.Contains(err.Error(), `(terms:2): empty term`) {
+		t.Errorf("an empty inline term: %v", err)
+	}
+	if _, err := plan(List{Path: "a.txt"}); err == nil || !strings.Contains(err.Error(), "step before it") {
+		t.Errorf("no tokens: %v", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("a\n# c\n\\#t\n"), false)
+	f.Add([]byte("term,note\n\"a\nb\",x\n,\n"), true)
+	f.Add([]byte("note,term\n\"x\"y\n"), true)
+	f.Add([]byte("\ufeff\xff"), false)
+	f.Fuzz(func(t *testing.T, data []byte, asCSV bool) {
+		src := source{list: "l", path: "l.txt", field: "lists.l.path"}
+		if asCSV {
+			src.path = "l.csv"
+		}
+		entries, err := parse(src, data)
+		var fe *pipeline.FieldError
+		if err != nil && (!errors.As(err, &fe) || !strings.HasPrefix(fe.Err.Error(), `match: list "l" (l.`)) {
+			t.Fatalf("%q: the error has no place: %v", data, err)
+		}
+		last := 0
+		for _, e := range entries {
+			if e.term == "" || len(e.term) > terms.MaxLength || !utf8.ValidString(e.term) || e.line <= last && !asCSV {
+				t.Fatalf("%q: entry %+v after line %d", data, e, last)
+			}
+			last = e.line
+		}
+	})
+}
