@@ -120,7 +120,11 @@ func writeFold(u *ucd, b *bytes.Buffer) {
 		if r >= 0xD800 && r < 0xE000 {
 			continue
 		}
-		folded := compose(u.decompose(nil, r), pairs, u.ccc)
+		parts := u.decompose(nil, r)
+		folded := compose(parts, pairs, u.ccc)
+		if len(parts) > 0 && second[parts[0]] {
+			folded = parts // its first part may have to go to what stands before
+		}
 		s, context := string(folded), sensitive(folded)
 		_, mark := u.dropped(r)
 		switch {
