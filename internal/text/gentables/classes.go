@@ -30,7 +30,8 @@ func (u *ucd) class(r rune) class.Class {
 		return class.At
 	case ':':
 		return class.Colon
-	case 0x30FC, 0x3005, 0x3006, 0x3007, 0x303B:
+	case 0x30FC, 0x3005, 0x3006, 0x3007, 0x303B, // marks of repetition and length, script Common
+		0x3031, 0x3032, 0x3033, 0x3034, 0x3035:
 		return class.Spaceless
 	}
 	switch {

@@ -1,0 +1,99 @@
+package token
+
+import (
+	"bufio"
+	"maps"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/sluicehq/sluice/internal/text"
+	"github.com/sluicehq/sluice/internal/text/fold"
+)
+
+// TestWordBreak holds words against UAX #29's own tests (WordBreakTest.txt of
+// Unicode 14), in the folded view: each word or number must begin and end at a
+// break, and hold none. What differs is what the package comment says, and the
+// counts are pinned so that a change is seen.
+func TestWordBreak(t *testing.T) {
+	dir := os.Getenv("SLUICE_DATA")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "..", "..", "shared", "data")
+	}
+	file, err := os.Open(filepath.Join(dir, "conformance", "ucd_break_tests", "WordBreakTest.txt"))
+	if err != nil {
+		t.Skipf("no conformance data: %v; set SLUICE_DATA", err)
+	}
+	defer file.Close()
+	lines, deviations := 0, map[string]int{}
+	for sc := bufio.NewScanner(file); sc.Scan(); {
+		line, _, _ := strings.Cut(sc.Text(), "#")
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		lines++
+		in, breaks := breakTest(t, line)
+		var toks Tokens
+		toks.Append(in, 0, len(in))
+		for i, k := range toks.Kind {
+			if k != text.Word && k != text.Number {
+				continue
+			}
+			s, e := int(toks.Start[i]), int(toks.End[i])
+			inside := false
+			for b := range breaks {
+				inside = inside || b > s && b < e
+			}
+			if !breaks[s] || !breaks[e] || inside {
+				reason := deviation(line, in, s, e)
+				if deviations[reason]++; reason == "" {
+					t.Errorf("%s: word %+q of %+q, breaks %v", line, in[s:e], in, breaks)
+				}
+			}
+		}
+	}
+	if want := map[string]int{noJoin: 47, joinerGone: 2}; lines != 1823 || !maps.Equal(deviations, want) {
+		t.Errorf("%d lines, words that differ: %v, want %v of 1823", lines, deviations, want)
+	}
+}
+
+// breakTest returns the folded text of a test and its breaks.
+func breakTest(t *testing.T, line string) (in []byte, breaks map[int]bool) {
+	t.Helper()
+	breaks = map[int]bool{}
+	for f := range strings.FieldsSeq(line) {
+		switch f {
+		case "÷":
+			breaks[len(in)] = true
+		case "×":
+		default:
+			r, err := strconv.ParseUint(f, 16, 32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in = append(in, fold.Append(nil, utf8.AppendRune(nil, rune(r)))...)
+		}
+	}
+	return in, breaks
+}
+
+const (
+	noJoin     = "a stop, colon or quotation mark joins no letters"
+	joinerGone = "folding removes the zero-width joiner, which WB3c keeps emoji by"
+)
+
+// deviation returns why a word is not that of UAX #29.
+func deviation(line string, in []byte, s, e int) string {
+	after := strings.IndexAny(string(in[e:min(e+1, len(in))]), ".:\"'") == 0
+	before := s > 0 && strings.IndexAny(string(in[s-1:s]), ".:\"'") == 0
+	switch {
+	case after || before:
+		return noJoin
+	case strings.Contains(line, "200D"):
+		return joinerGone
+	}
+	return ""
+}
