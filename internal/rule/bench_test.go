@@ -119,7 +119,9 @@ func BenchmarkMatch(b *testing.B) {
 		{"elements", func(i int) string { return benchRule(5*i + 2) }},
 		{"contains", func(i int) string { return benchRule(5*i + 3) }},
 		{"regex", func(i int) string { return benchRule(5*i + 4) }},
-		{"interpreted", func(i int) string { return fmt.Sprintf("author_handle == \"user%d.example\" && text.split(\" \").size() > 3", i*37) }},
+		{"interpreted", func(i int) string {
+			return fmt.Sprintf("author_handle == \"user%d.example\" && text.split(\" \").size() > 3", i*37)
+		}},
 		{"unindexed", func(i int) string { return fmt.Sprintf("author.followers < %d && size(text) > %d", i, i%100) }},
 	}
 	for _, m := range mixes {

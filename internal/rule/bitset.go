@@ -1,7 +1,5 @@
 package rule
 
-import "math/bits"
-
 // bitset is a set of rows, or of elements, of one batch.
 type bitset []uint64
 
@@ -30,13 +28,6 @@ func (b bitset) empty() bool {
 		}
 	}
 	return true
-}
-
-func (b bitset) count() (n int) {
-	for _, w := range b {
-		n += bits.OnesCount64(w)
-	}
-	return n
 }
 
 // setRange sets the bits [from, to).

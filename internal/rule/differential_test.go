@@ -160,7 +160,7 @@ func (g *exprGen) bool(depth int, leaf bool, cmp func() string, bin func(kind, .
 	case 14:
 		return g.expr(kString, depth-1) + "." + g.pick("fn", "contains", "startsWith", "endsWith") + "(" + g.str() + ")"
 	case 15:
-		return g.expr(kString, depth-1) + ".matches(" + g.pick("re", `"^a"`, `"needle|straße"`, `"(?i)needle"`, `"n.*hay"`, `"needle"`, `"日本.?"`) + ")"
+		return g.expr(kString, depth-1) + ".matches(" + g.pick("re", `"^a"`, `"needle|straße"`, `"(?i)needle"`, `"(?i)(x|needle in) ?|hay.*NEEDLE"`, `"(?i)strasse"`, `"n.*hay"`, `"needle"`, `"日本.?"`) + ")"
 	case 16:
 		return "(" + g.pick("needle", g.str(), "s", "sn") + " in " + g.pick("list", "ls", "lsn") + ")"
 	case 17:
