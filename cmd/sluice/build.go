@@ -54,10 +54,12 @@ type built struct {
 	spec  *config.Spec
 	graph *graph.Graph
 	files *graph.DirFiles
+	log   *slog.Logger // as the file's log section says
 }
 
-// build reads a pipeline file and checks it against the components.
-func (f *fileFlags) build(path string, log *slog.Logger, opt graph.Options) (*built, error) {
+// build reads a pipeline file and checks it against the components, which log
+// to w as the file says; nil for no log.
+func (f *fileFlags) build(path string, w io.Writer, opt graph.Options) (*built, error) {
 	spec, err := config.Load(path, f.options())
 	if err != nil {
 		return nil, usage(err)
@@ -66,7 +68,11 @@ func (f *fileFlags) build(path string, log *slog.Logger, opt graph.Options) (*bu
 	if opt.Registry, err = registry(); err != nil {
 		return nil, err
 	}
-	opt.Files, opt.Logger = b.files, log
+	b.log = slog.New(slog.DiscardHandler)
+	if w != nil {
+		b.log = newLogger(w, spec.Log)
+	}
+	opt.Files, opt.Logger = b.files, b.log
 	if opt.Mem == nil {
 		opt.Mem = slab.New(slabLimit)
 	}

@@ -2,10 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
+	"runtime/pprof"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 func runCommand() *cobra.Command {
 	var f fileFlags
 	var quiet bool
+	var profile string
 	c := &cobra.Command{
 		Use:   "run PIPELINE.yaml",
 		Short: "Run a pipeline until its source ends, or SIGINT or SIGTERM",
@@ -30,12 +32,30 @@ The first SIGINT or SIGTERM stops reading and writes what was read; a second one
 stops at once, and the next run finishes what was begun.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return run(c.Context(), args[0], &f, c.ErrOrStderr(), quiet)
+			return profiled(profile, func() error { return run(c.Context(), args[0], &f, c.ErrOrStderr(), quiet) })
 		},
 	}
 	f.add(c)
 	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "show no progress and no summary")
+	c.Flags().StringVar(&profile, "cpuprofile", "", "write a CPU profile to this file")
 	return c
+}
+
+// profiled calls f and writes a CPU profile of it to path, unless that is empty.
+func profiled(path string, f func() error) (err error) {
+	if path == "" {
+		return f()
+	}
+	out, err := os.Create(path)
+	if err != nil {
+		return usage(err)
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	if err := pprof.StartCPUProfile(out); err != nil {
+		return err
+	}
+	defer pprof.StopCPUProfile()
+	return f()
 }
 
 func run(ctx context.Context, path string, f *fileFlags, stderr io.Writer, quiet bool) (err error) {
@@ -43,12 +63,11 @@ func run(ctx context.Context, path string, f *fileFlags, stderr io.Writer, quiet
 		ctx = context.Background()
 	}
 	out := &console{w: stderr}
-	log := slog.New(slog.NewTextHandler(out, nil))
-	b, err := f.build(path, log, graph.Options{})
+	b, err := f.build(path, out, graph.Options{})
 	if err != nil {
 		return err
 	}
-	log = newLogger(out, b.spec.Log)
+	log := b.log
 	drain, abort, stop := signals(ctx)
 	defer stop()
 

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/sluicehq/sluice/pipeline"
@@ -31,6 +32,7 @@ var sqlFormats = map[string]string{
 type sqlFlags struct {
 	fileFlags
 	pipeline, path, dsn, database, format, file string
+	params                                      []string
 	write                                       bool
 }
 
@@ -50,6 +52,11 @@ pipeline runs.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 			defer stop()
+			params, err := parameters(f.params)
+			if err != nil {
+				return err
+			}
+			ctx = ch.Context(ctx, ch.WithParameters(params))
 			return f.run(ctx, args, c.InOrStdin(), c.OutOrStdout())
 		},
 	}
@@ -59,9 +66,28 @@ pipeline runs.`,
 	c.Flags().StringVar(&f.database, "database", "", "database; default sluice")
 	c.Flags().StringVarP(&f.format, "format", "f", "", "table, vertical, json, csv, tsv, parquet; default table on a terminal, tsv elsewhere")
 	c.Flags().StringVar(&f.file, "file", "", "run the statements of a file")
+	c.Flags().StringArrayVar(&f.params, "param", nil, "value of a query parameter: NAME=VALUE stands for {NAME:Type} (repeatable)")
 	c.Flags().BoolVar(&f.write, "write", false, "permit statements that change the store")
 	f.add(c)
 	return c
+}
+
+// parameterName is what a query can write in {name:Type}.
+var parameterName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// parameters reads NAME=VALUE. ClickHouse unescapes a parameter's value as it
+// does a TSV field, so it is escaped here, to arrive as it was typed.
+func parameters(list []string) (ch.Parameters, error) {
+	escape := strings.NewReplacer(`\`, `\\`, "\t", `\t`, "\n", `\n`)
+	out := ch.Parameters{}
+	for _, p := range list {
+		name, value, ok := strings.Cut(p, "=")
+		if !ok || !parameterName.MatchString(name) {
+			return nil, usage(fmt.Errorf("sql: --param %q: write NAME=VALUE, as in --param rule=spam for {rule:String} in the query", p))
+		}
+		out[name] = escape.Replace(value)
+	}
+	return out, nil
 }
 
 // store finds out which store is meant.
