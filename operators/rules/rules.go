@@ -116,8 +116,20 @@ func (p *Plan) Describe() []string {
 	}
 }
 
-// Rules returns the rules that are evaluated, by id.
-func (p *Plan) Rules() []*rule.Rule { return p.prog.Rules() }
+// Set returns the rules as their files have them, off ones too.
+func (p *Plan) Set() *rule.Set { return p.set }
+
+// Rules implements pipeline.RuleLister.
+func (p *Plan) Rules() []pipeline.RuleInfo {
+	out := make([]pipeline.RuleInfo, len(p.set.Rules))
+	for i, r := range p.set.Rules {
+		out[i] = pipeline.RuleInfo{
+			ID: r.ID, Version: r.Version, Hash: r.Hash, Owner: r.Owner, Severity: r.Severity, Mode: string(r.Mode),
+			Labels: r.Labels, Condition: r.When, File: r.Pos.File,
+		}
+	}
+	return out
+}
 
 type operator struct {
 	eval *rule.Evaluator
