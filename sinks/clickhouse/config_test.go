@@ -224,13 +224,13 @@ func TestSettings(t *testing.T) {
 // with the time it was first seen.
 func TestRules(t *testing.T) {
 	s := openSink(t, testConfig(t), testSchemas())
-	rule := RuleRow{
+	rule := pipeline.RuleInfo{
 		ID: "burst", Version: 2, Hash: strings.Repeat("a", 64), Owner: "team", Severity: "high", Mode: "shadow",
 		Labels: []string{"x/y"}, Condition: "match.terms > 1 && lang == 'en'\n", File: "rules/a.yaml",
 	}
 	live := rule
 	live.Mode, live.Labels = "live", nil
-	for _, rows := range [][]RuleRow{nil, {rule}, {rule, rule}, {rule, live}} {
+	for _, rows := range [][]pipeline.RuleInfo{nil, {rule}, {rule, rule}, {rule, live}} {
 		if err := s.RegisterRules(t.Context(), rows); err != nil {
 			t.Fatal(err)
 		}

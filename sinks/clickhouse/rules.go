@@ -5,34 +5,16 @@ import (
 	"fmt"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/sluicehq/sluice/pipeline"
 )
 
-// RuleRow is a rule as the table rules keeps it, so that a detection's
-// rule_id, rule_version and rule_hash lead to what was in force.
-type RuleRow struct {
-	ID        string
-	Version   uint32
-	Hash      string // hex SHA-256 of the rule's canonical form
-	Owner     string
-	Severity  string // info, low, medium, high, critical
-	Mode      string // live, shadow, off
-	Labels    []string
-	Condition string // as the rule file writes it
-	File      string // where the rule stands
-}
-
-// RuleRegistrar is a sink that keeps a register of rules. The command line
-// calls it when rules are loaded or reloaded.
-type RuleRegistrar interface {
-	RegisterRules(ctx context.Context, rows []RuleRow) error
-}
-
-var _ RuleRegistrar = (*Sink)(nil)
+var _ pipeline.RuleRegistrar = (*Sink)(nil)
 
 // RegisterRules adds the rules that the register does not have yet, each with
 // the present time as its first_seen. A rule is known by id, version, hash and
 // mode. Its errors are classified as those of Write are.
-func (s *Sink) RegisterRules(ctx context.Context, rows []RuleRow) error {
+func (s *Sink) RegisterRules(ctx context.Context, rows []pipeline.RuleInfo) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -49,7 +31,7 @@ type ruleKey struct {
 	mode    string
 }
 
-func (s *Sink) registerRules(ctx context.Context, rules []RuleRow) error {
+func (s *Sink) registerRules(ctx context.Context, rules []pipeline.RuleInfo) error {
 	known, err := s.knownRules(ctx)
 	if err != nil {
 		return err

@@ -16,8 +16,8 @@ import (
 	"github.com/apache/arrow/go/v15/parquet/pqarrow"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/sluicehq/sluice/internal/jsonlines"
 	"github.com/sluicehq/sluice/pipeline"
-	"github.com/sluicehq/sluice/sinks/file/jsonlines"
 )
 
 // flushAt is the size of what is gathered before it is written.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 
+	"github.com/sluicehq/sluice/internal/jsonlines"
 	"github.com/sluicehq/sluice/pipeline"
-	"github.com/sluicehq/sluice/sinks/file/jsonlines"
 )
 
 // Config is the sink's configuration.
