@@ -5,9 +5,9 @@ import (
 	"github.com/sluicehq/sluice/internal/text/token"
 )
 
-// Text holds the tokens of a batch of texts as flat columns: the tokens of row
-// r are those from Rows[r] to Rows[r+1], cut from Bytes[r-th value], and their
-// spans are relative to that.
+// Text holds the tokens of a batch of texts as flat columns. Row r has the
+// tokens Rows[r] to Rows[r+1]; they are cut from its text, which is
+// Bytes[Offsets[r]:Offsets[r+1]], and their spans are relative to that.
 type Text struct {
 	Hash       []uint64
 	Start, End []uint32
