@@ -120,14 +120,14 @@ records() {
 
 file=deploy/examples/firehose.yaml label=truth_kind label_title="planted as"
 set -- --set "source.generate.rows=$rows"
-what="$rows generated posts"
+what="$rows posts"
 if [ -n "$posts" ]; then
 	file=deploy/examples/own_data.yaml label=lang label_title="language"
 	set --
 	what="the posts of $posts ($format)"
 	export POSTS="$posts" FORMAT="$format"
 fi
-say "${bold}sluice run $file${off}: $what, into $shown"
+say "${bold}sluice run $file${off}: $what into $shown"
 begun=$(now)
 # On a terminal sluice draws its progress bar; warnings and errors show as well.
 "$sluice" run "$file" "$@" --set log.level=warn --set admin.listen=off \

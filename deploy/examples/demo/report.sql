@@ -24,7 +24,7 @@ SELECT arrayJoin([
     '  records in  ' || multiIf({records:Int64} < 0, '     unknown: ' || {counted_by:String}, leftPadUTF8(num({records:Int64}), 12) || '   ' || {counted_by:String} || ': '
         || if({records:Int64} = posts + rejected, good || 'equal to posts + rejected' || off, bad || 'NOT equal to posts + rejected' || off)),
     '  detections  ' || leftPadUTF8(num(found.1), 12) || '   on ' || num(found.2) || ' posts',
-    '  rate        ' || leftPadUTF8(num(toUInt64((posts + rejected) / greatest(seconds, 0.001))), 12) || '   posts a second, ' || toString(round(seconds, 1)) || ' s in all, start and stop of the engine included',
+    '  rate        ' || leftPadUTF8(num(toUInt64((posts + rejected) / greatest(seconds, 0.001))), 12) || '   posts a second, ' || toString(round(seconds, 1)) || ' s with start and stop',
     '',
     bold || 'DETECTIONS BY RULE' || off,
     '  rule                   severity  mode    detections    authors'])
@@ -51,27 +51,29 @@ FROM
 ORDER BY found DESC, rule_id
 FORMAT TSVRaw;
 
+SELECT '  None of the rules matched: their lists hold made-up words. Put your own into\n  deploy/examples/lists and deploy/examples/rules, and run this again.'
+WHERE (SELECT count() FROM detections) = 0
+FORMAT TSVRaw;
+
 WITH if({color:UInt8}, '\x1b[1m', '') AS bold, if({color:UInt8}, '\x1b[0m', '') AS off
-SELECT arrayJoin(['', bold || 'GROUPS OF COPIES' || off || ' (one text after folding, by five authors at least, reposts left out)',
+SELECT arrayJoin(['', bold || 'GROUPS OF COPIES' || off || ' (one folded text, five authors at least, no reposts)',
     '     copies  authors    within  ' || rightPadUTF8({label_title:String}, 11) || ' sample'])
 FORMAT TSVRaw;
 
 -- The five largest groups, then the five that were posted fastest: a song that
 -- all quote is large, a campaign is fast.
 WITH
-    {width:UInt32} - 44 AS room,
+    {width:UInt32} - 45 AS room,
     n -> trim(LEADING ',' FROM reverse(replaceRegexpAll(reverse(toString(n)), '(\\d{3})', '\\1,'))) AS num,
     -- Characters that a terminal would obey or that turn the line around are left out.
     s -> replaceRegexpAll(s, '[\\p{Cc}\\p{Zl}\\p{Zp}\\x{200B}-\\x{200F}\\x{202A}-\\x{202E}\\x{2060}-\\x{206F}\\x{FEFF}]+', ' ') AS clean,
     extractAll(clean(sample), '(?s).') AS chars,
-    arrayCumSum(arrayMap(c -> greatest(visibleWidth(c), if(length(c) = 4, 2, 0)), chars)) AS ends,
-    -- A group of one second counts as one of ten: a burst of seven is no record.
-    copies / greatest(seconds, 10) AS speed
+    arrayCumSum(arrayMap(c -> greatest(visibleWidth(c), if(length(c) = 4, 2, 0)), chars)) AS ends
 SELECT if(n = 1, if(kind = 1, '  largest\n', '  fastest\n'), '')
     || leftPadUTF8(num(copies), 11) || leftPadUTF8(num(authors), 9)
     || leftPadUTF8(multiIf(seconds < 600, num(seconds) || ' s', seconds < 36000, num(intDiv(seconds, 60)) || ' min', seconds < 864000, num(intDiv(seconds, 3600)) || ' h', num(intDiv(seconds, 86400)) || ' days'), 10)
     || '  ' || rightPadUTF8(substringUTF8(if(label = '', 'unknown', label), 1, 11), 11) || ' '
-    || arrayStringConcat(arrayFilter((c, e) -> e <= room, chars, ends)) || if(arraySum([0]) + ends[-1] > room, '…', '')
+    || arrayStringConcat(arrayFilter((c, e) -> e <= room, chars, ends)) || if(ends[-1] > room, '…', '')
 FROM
 (
     SELECT *, if(by_size <= 5, 1, 2) AS kind, if(by_size <= 5, by_size, row_number() OVER (PARTITION BY by_size <= 5 ORDER BY by_speed)) AS n
@@ -91,12 +93,13 @@ FROM
         )
     )
 )
-WHERE n <= 5
+WHERE n <= 5 AND (kind = 1 OR copies >= 10) -- a few copies at once are no record
 ORDER BY kind, n
 FORMAT TSVRaw;
 
 WITH if({color:UInt8}, '\x1b[1m', '') AS bold, if({color:UInt8}, '\x1b[0m', '') AS off
-SELECT arrayJoin(['', bold || 'SOME DETECTIONS' || off || ' (what matched is marked; spans are byte offsets into the text)'])
+SELECT arrayJoin(['', bold || 'SOME DETECTIONS' || off || ' (what matched is marked)'])
+WHERE (SELECT count() FROM detections) > 0
 FORMAT TSVRaw;
 
 -- The text is cut into characters, each with its byte offset, so that the spans
@@ -110,7 +113,7 @@ WITH
     arrayMap((e, c) -> e - length(c), arrayCumSum(arrayMap(c -> length(c), chars)), chars) AS offsets,
     arrayMap(o -> toUInt8(arrayExists((s, e) -> o >= s AND o < e, froms, tos)), offsets) AS marked,
     arrayCumSum(arrayMap(c -> greatest(visibleWidth(c), if(length(c) = 4, 2, 0)), chars)) AS ends,
-    {width:UInt32} - 4 - 5 * length(froms) AS room,
+    {width:UInt32} - 6 - if({color:UInt8}, 0, 4 * length(froms)) AS room,
     indexOf(marked, 1) AS first_mark,
     if(ends[-1] <= room, 1, greatest(1, toInt64(first_mark) - toInt64(intDiv(room, 4)))) AS begin,
     if(begin > 1, ends[begin - 1], 0) AS skipped,

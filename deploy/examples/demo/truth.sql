@@ -9,8 +9,8 @@ WITH
      FROM (SELECT truth_kind, truth_kind IN ('term', 'disguise') AS meant, id IN (SELECT post_id FROM detections WHERE rule_id = 'extremist-term') AS flagged FROM posts)) AS t
 SELECT arrayJoin([
     '',
-    bold || 'AGAINST THE TRUTH' || off || ' (rule extremist-term; each generated post says what it was planted as)',
-    '  recall     ' || percent(t.4, t.3) || '   ' || num(t.4) || ' of ' || num(t.3) || ' posts with a planted term; of the undisguised ones' || percent(t.6, t.5),
+    bold || 'AGAINST THE TRUTH' || off || ' (each post says what it was planted as; rule extremist-term)',
+    '  recall     ' || percent(t.4, t.3) || '   ' || num(t.4) || ' of ' || num(t.3) || ' with a term; undisguised:' || percent(t.6, t.5),
     '  precision  ' || percent(t.4, t.2) || '   ' || num(t.4) || ' of ' || num(t.2) || ' posts that the rule flagged',
     '',
     '  planted as   detail                  posts    flagged    share'])
@@ -34,6 +34,6 @@ ORDER BY place, share DESC, detail
 FORMAT TSVRaw;
 
 SELECT arrayJoin([
-    '  Missed are disguises that the folded view leaves as they are, such as digits for letters or letters',
-    '  of another script. Flagged in vain is counter-speech without a word of lists/news_context.txt.'])
+    '  Missed are disguises that folding leaves as they are, such as digits for',
+    '  letters. Flagged in vain is counter-speech without a word of news_context.txt.'])
 FORMAT TSVRaw;
