@@ -18,7 +18,6 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"github.com/sluicehq/sluice/internal/column"
-	"github.com/sluicehq/sluice/internal/slab"
 	"github.com/sluicehq/sluice/operators/fingerprint"
 	"github.com/sluicehq/sluice/operators/match"
 	"github.com/sluicehq/sluice/operators/normalize"
@@ -273,6 +272,3 @@ func TestEmptyBatch(t *testing.T) {
 		}
 	}
 }
-
-// newPool returns a pooling allocator, as the engine uses.
-func newPool() memory.Allocator { return slab.New(1 << 28) }

@@ -123,7 +123,7 @@ func DetectionsSchema() *arrow.Schema {
 		{Name: "spans.end", Type: ListOf(u32)},
 		strs("values.name"),
 		strs("values.value"),
-		str("text"), // of the post: evidence outlives the post's deletion
+		str("text"),                                            // of the post: evidence outlives the post's deletion
 		{Name: "text_hash", Type: arrow.PrimitiveTypes.Uint64}, // 0 when no fingerprint step ran
 		{Name: "simhash", Type: arrow.PrimitiveTypes.Uint64},
 		str(ColSource),
@@ -181,3 +181,9 @@ func Column(schema *arrow.Schema, name string, want arrow.DataType) (int, error)
 	}
 	return i[0], nil
 }
+
+// MetaListPrefix, with a list's name behind it, is a key in the metadata of
+// the schema that leaves a match step. The value is the path of the list's
+// file, which later steps may read through Files; it is empty for a list that
+// has terms in the config, since the file alone would not be the whole list.
+const MetaListPrefix = "sluice.list."

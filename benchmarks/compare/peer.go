@@ -58,7 +58,7 @@ func startPeer(ctx context.Context, dir string, in *input) (*peer, error) {
 
 func (p *peer) stop() {
 	if p.conn != nil {
-		p.conn.Close()
+		_ = p.conn.Close()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

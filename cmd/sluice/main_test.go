@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,7 +31,7 @@ func sluice(t testing.TB, args ...string) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := exec.Command(exe, args...)
+	c := exec.CommandContext(context.WithoutCancel(t.Context()), exe, args...)
 	c.Env = append(os.Environ(), asSluice+"=1")
 	return c
 }

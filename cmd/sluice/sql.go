@@ -313,7 +313,7 @@ func prompt(ctx context.Context, conn driver.Conn, format string, out io.Writer)
 	if err != nil {
 		return fmt.Errorf("sql: %w", err)
 	}
-	defer rl.Close()
+	defer func() { _ = rl.Close() }()
 	fmt.Fprintln(out, "Statements end with a semicolon. SHOW TABLES; lists the tables, exit leaves.")
 	var text string
 	for {

@@ -35,7 +35,7 @@ func Start(addr string, metrics prometheus.Collector, ready func() bool, log *sl
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return nil, fmt.Errorf("admin.listen: %q is not on loopback, and the admin port has no authentication: listen on 127.0.0.1 and put a proxy with authentication before it", addr)
 	}
-	l, err := net.Listen("tcp", addr)
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("admin.listen: %w: choose another address, or off", err)
 	}
@@ -60,7 +60,7 @@ func (s *Server) Addr() string { return s.addr.String() }
 // Stop ends the server and waits for it.
 func (s *Server) Stop(ctx context.Context) {
 	if s.http.Shutdown(ctx) != nil {
-		s.http.Close()
+		_ = s.http.Close()
 	}
 	<-s.done
 }

@@ -27,8 +27,10 @@ func TestAgainstArrowBuilders(t *testing.T) {
 				if rapid.IntRange(0, 3).Draw(t, "null") == 0 {
 					return nil
 				}
-				return &row{rapid.Int64().Draw(t, "i"), rapid.String().Draw(t, "s"), rapid.Bool().Draw(t, "b"),
-					rapid.SliceOfN(rapid.Uint32(), 0, 4).Draw(t, "l")}
+				return &row{
+					rapid.Int64().Draw(t, "i"), rapid.String().Draw(t, "s"), rapid.Bool().Draw(t, "b"),
+					rapid.SliceOfN(rapid.Uint32(), 0, 4).Draw(t, "l"),
+				}
 			}), 0, 300).Draw(t, "rows")
 			keep := rapid.IntRange(0, len(rows)).Draw(t, "keep")
 			for i, r := range append(rows[:len(rows):len(rows)], rows[keep:]...) {

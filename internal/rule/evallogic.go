@@ -106,7 +106,7 @@ func (m *machine) quantify(nd *node, v *vec) {
 				trues += int(body.t[j>>6] >> (j & 63) & 1)
 				errs += int(body.err[j>>6] >> (j & 63) & 1)
 			}
-			yes, bad := false, false
+			var yes, bad bool
 			switch nd.op {
 			case opExists:
 				yes = trues > 0

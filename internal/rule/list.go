@@ -15,12 +15,9 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"golang.org/x/text/cases"
-)
 
-// MetaListPrefix + a list's name is the key of the schema metadata by which a
-// match step tells the steps after it where a term list is: the value is the
-// list's path, to be read through pipeline.Files.
-const MetaListPrefix = "sluice.list."
+	"github.com/sluicehq/sluice/pipeline"
+)
 
 // maxListBytes bounds a list file.
 const maxListBytes = 256 << 20
@@ -144,7 +141,7 @@ func ListPaths(schema *arrow.Schema) map[string]string {
 	out := map[string]string{}
 	md := schema.Metadata()
 	for i, k := range md.Keys() {
-		if name, ok := strings.CutPrefix(k, MetaListPrefix); ok && name != "" {
+		if name, ok := strings.CutPrefix(k, pipeline.MetaListPrefix); ok && name != "" {
 			out[name] = md.Values()[i]
 		}
 	}

@@ -180,8 +180,14 @@ func TestHashCovers(t *testing.T) {
 		return rules[0].Hash
 	}
 	for _, c := range []struct{ from, to string }{
-		{"id: a", "id: b"}, {"version: 1", "version: 2"}, {"owner: o", "owner: p"}, {"severity: low", "severity: high"},
-		{"mode: live", "mode: shadow"}, {"[x, y]", "[x]"}, {"[x, y]", "[xy]"}, {"when: b", "when: c"},
+		{"id: a", "id: b"},
+		{"version: 1", "version: 2"},
+		{"owner: o", "owner: p"},
+		{"severity: low", "severity: high"},
+		{"mode: live", "mode: shadow"},
+		{"[x, y]", "[x]"},
+		{"[x, y]", "[xy]"},
+		{"when: b", "when: c"},
 	} {
 		if hash(base) == hash(strings.Replace(base, c.from, c.to, 1)) {
 			t.Errorf("%q -> %q does not change the hash", c.from, c.to)
@@ -347,8 +353,15 @@ func TestAppendValue(t *testing.T) {
 		limit int
 		want  string
 	}{
-		{"text", 20, "日本日本日..."}, {"text", 300, strings.Repeat("日本", 50)}, {"author_followers", 20, "-7"}, {"author_following", 20, "null"},
-		{"toxicity", 20, "0.25"}, {"hashtags", 12, `["x", "é..."`[:9] + "..."}, {"mentions", 9, "[]"}, {"text_hash", 9, "9"}, {"created_at", 30, "2026-01-01T00:00:00.000Z"},
+		{"text", 20, "日本日本日..."},
+		{"text", 300, strings.Repeat("日本", 50)},
+		{"author_followers", 20, "-7"},
+		{"author_following", 20, "null"},
+		{"toxicity", 20, "0.25"},
+		{"hashtags", 12, `["x", "é..."`[:9] + "..."},
+		{"mentions", 9, "[]"},
+		{"text_hash", 9, "9"},
+		{"created_at", 30, "2026-01-01T00:00:00.000Z"},
 	} {
 		got := string(AppendValue(nil, rec.Column(testSchema().FieldIndices(c.col)[0]), 0, c.limit))
 		if got != c.want || len(got) > c.limit {

@@ -146,7 +146,7 @@ func (w *walker) pos(file string) Pos { return Pos{File: file, Line: w.line, Col
 // escape reads what follows a backslash and returns the character it means; an
 // escaped line break is white space.
 func (w *walker) escape() rune {
-	digits := 0
+	var digits int
 	switch r := w.next(); r {
 	case '\n', '\r', ' ', '\t', 't', 'n', 'v', 'f', 'r', 'N', '_', 'L', 'P':
 		return ' '

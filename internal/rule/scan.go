@@ -1,9 +1,9 @@
 package rule
 
 import (
-	"github.com/apache/arrow/go/v15/arrow/array"
-
 	"math/bits"
+
+	"github.com/apache/arrow/go/v15/arrow/array"
 )
 
 // scanner finds, batch by batch, the candidate rows of each rule.

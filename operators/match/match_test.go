@@ -81,7 +81,7 @@ func TestPlan(t *testing.T) {
 		t.Errorf("the duplicate is logged as %s", &logged)
 	}
 	md := p.Output().Metadata()
-	if i := md.FindKey(MetaList + "l"); i < 0 || md.Values()[i] != "b.csv" {
+	if i := md.FindKey(pipeline.MetaListPrefix + "l"); i < 0 || md.Values()[i] != "b.csv" {
 		t.Errorf("metadata %v", md)
 	}
 	for path, data := range map[string]string{

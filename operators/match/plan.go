@@ -15,10 +15,6 @@ import (
 	"github.com/sluicehq/sluice/pipeline"
 )
 
-// MetaList, with a list's name behind it, is a key in the metadata of the
-// output schema; its value is the list's path, "" when the list has none.
-const MetaList = "sluice.list."
-
 // Factory describes the operator.
 func Factory() pipeline.Factory {
 	return pipeline.OperatorFactory(pipeline.Factory{
@@ -90,7 +86,7 @@ func (p *plan) schema(in *arrow.Schema) error {
 	var fields []arrow.Field
 	for _, l := range p.lists {
 		fields = append(fields, pipeline.Transient(arrow.Field{Name: pipeline.ColMatchPrefix + l.name, Type: arrow.PrimitiveTypes.Int32}))
-		keys, vals = append(keys, MetaList+l.name), append(vals, l.path)
+		keys, vals = append(keys, pipeline.MetaListPrefix+l.name), append(vals, l.path)
 	}
 	str, u32 := pipeline.ListOf(arrow.BinaryTypes.String), pipeline.ListOf(arrow.PrimitiveTypes.Uint32)
 	fields = append(fields,
@@ -149,6 +145,9 @@ func (b *compiler) add(bc pipeline.BuildContext, name string, l *List) error {
 	}
 	first := uint32(len(b.plan.terms))
 	done := compiled{name: name, path: l.Path, view: to.view, on: to.on}
+	if len(l.Terms) > 0 {
+		done.path = "" // the file alone is not the list: see pipeline.MetaListPrefix
+	}
 	for i, e := range entries {
 		src := file
 		if i >= len(entries)-len(l.Terms) {

@@ -70,7 +70,8 @@ func input(t testing.TB, mem memory.Allocator) arrow.Record {
 	news["match.news_context"] = 1
 	delete(news, "author_created_at")
 	rows := []pipelinetest.Row{
-		{"text": "nothing here"}, hit, news,
+		{"text": "nothing here"},
+		hit, news,
 		{"text": "LOUD WORDS!", "author_followers": 3, "author_handle": "me", "mentions": []string{"you", "me"}},
 		{"text": "LOUD WORDS!"},
 	}

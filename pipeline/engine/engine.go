@@ -130,10 +130,10 @@ func finishOlder(ctx context.Context, o *Options) error {
 	if o.Store == nil {
 		return nil
 	}
-	for {
+	for ctx.Err() == nil {
 		old, ok := oldestForeign(o.Store.Partitions(), o.Manifest)
-		if !ok || ctx.Err() != nil {
-			return nil
+		if !ok {
+			break
 		}
 		o.Logger.Info("finishing epochs that were begun under an earlier config", "manifest", old)
 		g, err := o.Rebuild(old)
@@ -146,6 +146,7 @@ func finishOlder(ctx context.Context, o *Options) error {
 			return fmt.Errorf("engine: finishing epochs that were begun under an earlier config: %w", err)
 		}
 	}
+	return nil
 }
 
 // oldestForeign returns the manifest of the first pending epoch, by partition

@@ -159,7 +159,8 @@ func (d linesDecoder) Decode(_ context.Context, c *pipeline.Chunk, emit pipeline
 	for i := range c.Records {
 		line := c.Data[c.Bounds[i]:c.Bounds[i+1]]
 		p := bytes.SplitN(line, []byte(" "), 4)
-		row, into := Row{}, posts
+		var row Row
+		into := posts
 		if bytes.HasPrefix(line, []byte("bad")) || len(p) < 4 {
 			row, into = Row{"source": c.Origin, "source_offset": c.Offset + int64(i), "step": "decode", "reason": "bad_line", "raw": line}, bad
 		} else {

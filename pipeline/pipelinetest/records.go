@@ -55,10 +55,10 @@ func Record(t testing.TB, mem memory.Allocator, schema *arrow.Schema, rows []Row
 }
 
 func zero(f arrow.Field, row int) any {
-	switch {
-	case f.Name == pipeline.ColID:
+	switch f.Name {
+	case pipeline.ColID:
 		return fmt.Sprintf("post-%d", row)
-	case f.Name == pipeline.ColCreatedAt:
+	case pipeline.ColCreatedAt:
 		return fmt.Sprintf("2026-01-01T00:%02d:%02dZ", row/60%60, row%60)
 	}
 	switch f.Type.ID() {
