@@ -206,8 +206,13 @@ Source, steps and sinks name components: see [sources](sources.md),
 exactly one key, the component's kind; ` + "`- normalize`" + ` is short for
 ` + "`- normalize: {}`" + `. Every component may have a ` + "`name`" + `: a lower-case letter,
 then letters, digits or _. Without one it is called after its kind, with _2, _3
-and so on for further ones of that kind. A sink may say which streams it takes
-with ` + "`from`" + `: posts, detections, rejected, one of them or a list.
+and so on for further ones of that kind.
+
+A step reads the posts that leave the step before it, unless ` + "`from`" + ` names
+another earlier step: so the graph may branch. A sink may say with ` + "`from`" + `, one or a
+list, what it takes: a stream (posts: those of the last step; detections and
+rejected: those of all), a step (the posts that leave it), or a stream of one
+step (` + "`match.rejected`" + `).
 
 `
 

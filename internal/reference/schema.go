@@ -112,14 +112,13 @@ func body(g group, f pipeline.Factory) object {
 		"description": "The component's own name; its kind unless set.",
 	}
 	if g.one == "sink" {
-		var streams []string
-		for i := range pipeline.NumStreams {
-			streams = append(streams, pipeline.Stream(i).String())
-		}
-		one := anyOf(object{"enum": streams}, references())
+		one := object{"type": "string"}
 		from := anyOf(one, object{"type": "array", "minItems": 1, "items": one})
-		from["description"] = "The streams that the sink takes."
+		from["description"] = "What the sink takes: streams (posts, detections, rejected), a step (the posts that leave it), or a stream of one step (match.rejected)."
 		props["from"] = from
+	}
+	if g.one == "operator" {
+		props["from"] = object{"type": "string", "description": "The earlier step whose posts it reads; the one before it unless set."}
 	}
 	return s
 }

@@ -160,9 +160,9 @@ func TestSchemaAgreesWithLoader(t *testing.T) {
 	bad := []string{
 		"pipeline: p\n", base + "zzz: 1\n", base + "engine: { worker: 1 }\n", base + "engine: { workers: -1 }\n", base + "engine: { workers: 1.5 }\n",
 		base + "engine: { workers: \"4\" }\n", base + "engine: [a]\n", base + "log: { level: loud }\n", base + "steps: [{ normalize: {}, match: {} }]\n",
-		base + "steps: [{ match: { from: posts } }]\n", base + "steps: [{ match: { limit: 5000 } }]\n", base + "steps: [{ match: { lists: { a: {} } } }]\n",
+		base + "steps: [{ match: { from: 1 } }]\n", base + "steps: [{ match: { limit: 5000 } }]\n", base + "steps: [{ match: { lists: { a: {} } } }]\n",
 		base + "steps: [{ match: { name: Upper } }]\n", sink("{}"), sink("{ slack: { url: x }, webhook: { url: y } }"), sink("{ slack: {} }"),
-		sink("{ slack: { url: x }, throttle: 15 }"), sink("{ slack: { url: x }, throttle: soon }"), sink("{ slack: { url: x }, from: nothing }"),
+		sink("{ slack: { url: x }, throttle: 15 }"), sink("{ slack: { url: x }, throttle: soon }"), sink("{ slack: { url: x }, from: { a: b } }"),
 		sink("{ slack: { url: x }, from: [] }"), sink("{ slack: { url: x }, group_by: { a: b } }"), sink("{ slack: { url: x }, labels: [a] }"),
 		source("{ format: plain }"), source("{ paths: a, format: csv }"), source("{ paths: a, follow: \"true\" }"), source("{ paths: a, chunk: many }"),
 		"pipeline: Bad Name\nsource: { file: { paths: a } }\nsinks: [{ alert: { slack: { url: x } } }]\n",

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,12 +18,16 @@ type Component struct {
 	// name, with _2, _3 and so on where that is taken. The source's name stands
 	// by itself, so that another source does not rename a sink.
 	Name string
-	// From lists the streams that a sink takes; nil unless the config says so.
+	// From says where the rows come from; nil unless the config says so. For a
+	// sink it lists streams ("posts"), steps ("match": the posts that leave it)
+	// or streams of one step ("match.rejected"); for a step it is the one
+	// earlier step whose posts it reads, instead of those of the step before.
 	From []string
 
 	path    string // such as "steps.2.match"
 	at      pos    // of the kind
 	node    *node  // the config, without name and from
+	from    *node  // of From; nil when there is none
 	secrets *secretNodes
 }
 
@@ -105,7 +110,7 @@ type entry struct {
 	at    pos // of the name
 }
 
-func (cs *components) list(key string, n *node, sinks bool) []*entry {
+func (cs *components) list(key string, n *node) []*entry {
 	switch {
 	case n == nil || n.broken || n.isNull():
 		return nil
@@ -115,7 +120,7 @@ func (cs *components) list(key string, n *node, sinks bool) []*entry {
 	}
 	var out []*entry
 	for i, item := range n.items {
-		c := cs.one(join(key, strconv.Itoa(i)), item, sinks)
+		c := cs.one(join(key, strconv.Itoa(i)), item)
 		if c.Kind == "" {
 			continue
 		}
@@ -131,7 +136,7 @@ func (cs *components) list(key string, n *node, sinks bool) []*entry {
 }
 
 // one reads a component; its Kind is empty when it is none.
-func (cs *components) one(path string, n *node, sink bool) Component {
+func (cs *components) one(path string, n *node) Component {
 	cs.named = ""
 	switch {
 	case n.broken:
@@ -162,7 +167,7 @@ func (cs *components) one(path string, n *node, sink bool) Component {
 		return Component{}
 	}
 	c.node = body.without("name", "from")
-	cs.reserved(&c, body, sink)
+	cs.reserved(&c, body)
 	return c
 }
 
@@ -182,7 +187,7 @@ func keysFound(n *node) string {
 }
 
 // reserved reads name and from.
-func (cs *components) reserved(c *Component, body *node, sink bool) {
+func (cs *components) reserved(c *Component, body *node) {
 	if n := body.fields["name"]; n != nil && !n.broken {
 		path := join(c.path, "name")
 		switch {
@@ -199,10 +204,11 @@ func (cs *components) reserved(c *Component, body *node, sink bool) {
 		return
 	}
 	path := join(c.path, "from")
-	if !sink {
-		cs.probs.add(n.keyAt, c.path, `only sinks have "from"`, "steps take posts in their order")
+	if c.path == join("source", c.Kind) {
+		cs.probs.add(n.keyAt, c.path, `a source has no "from"`, "")
 		return
 	}
+	c.from = n
 	d := &decoder{probs: cs.probs}
 	var from []string
 	d.into(n, path, &from)
@@ -212,21 +218,58 @@ func (cs *components) reserved(c *Component, body *node, sink bool) {
 		if n.kind == list {
 			at = n.items[i]
 		}
-		if _, ok := pipeline.ParseStream(s); !ok && !at.broken {
-			hint := didYouMean(s, streams())
-			if at.interpolated || hint == "" {
-				hint = "the streams are " + strings.Join(streams(), ", ")
-			}
-			cs.probs.add(at.at, path, at.describe()+" is not a stream", hint)
-		} else if seen[s] {
+		if seen[s] {
 			cs.probs.add(at.at, path, at.describe()+" is listed twice", "")
 		}
 		seen[s] = true
 	}
 	if n.kind == list && len(n.items) == 0 {
-		cs.probs.add(n.at, path, "want at least one stream", "leave from out for the sink's own choice")
+		cs.probs.add(n.at, path, "want at least one stream or step", "leave from out for the usual ones")
 	}
 	c.From = from
+}
+
+// sources checks every from against the names of steps, which are settled.
+func (cs *components) sources(steps, sinks []*entry) {
+	var earlier []string
+	for _, e := range steps {
+		cs.check(e, earlier, func(s string) bool { return slices.Contains(earlier, s) }, "an earlier step")
+		if len(e.From) > 1 {
+			cs.probs.add(e.from.at, join(e.path, "from"), "a step reads the posts of one step", "name one")
+		}
+		earlier = append(earlier, e.Name)
+	}
+	known := append(streams(), earlier...)
+	for _, e := range sinks {
+		cs.check(e, known, func(s string) bool {
+			step, stream, dotted := strings.Cut(s, ".")
+			if _, ok := pipeline.ParseStream(stream); dotted && ok {
+				return slices.Contains(earlier, step)
+			}
+			return slices.Contains(known, s)
+		}, "a stream or a step")
+	}
+}
+
+// check reports each from of e that is not known.
+func (cs *components) check(e *entry, names []string, known func(string) bool, what string) {
+	for i, s := range e.From {
+		at := e.from
+		if at.kind == list {
+			at = at.items[i]
+		}
+		if known(s) || at.broken {
+			continue
+		}
+		hint := didYouMean(s, names)
+		if at.interpolated || hint == "" {
+			hint = "there are " + strings.Join(names, ", ")
+		}
+		if len(names) == 0 {
+			hint = "there is none before this one"
+		}
+		cs.probs.add(at.at, join(e.path, "from"), at.describe()+" is not "+what, hint)
+	}
 }
 
 func streams() []string {

@@ -138,18 +138,19 @@ func newSpec(name string, root *node, probs *problems) *Spec {
 	s.check(root, probs)
 	cs := components{probs: probs}
 	if doc.Source != nil {
-		s.Source = cs.one("source", doc.Source, false)
+		s.Source = cs.one("source", doc.Source)
 		s.Source.Name = s.Source.Kind
 		if cs.named != "" {
 			s.Source.Name = cs.named
 		}
 	}
-	steps := cs.list("steps", doc.Steps, false)
-	sinks := cs.list("sinks", doc.Sinks, true)
+	steps := cs.list("steps", doc.Steps)
+	sinks := cs.list("sinks", doc.Sinks)
 	if doc.Sinks != nil && doc.Sinks.kind == list && len(doc.Sinks.items) == 0 {
 		probs.add(doc.Sinks.at, "sinks", "there is no sink", "write at least one")
 	}
 	cs.names(steps, sinks)
+	cs.sources(steps, sinks)
 	s.Steps, s.Sinks = resolved(steps), resolved(sinks)
 	return s
 }

@@ -187,16 +187,8 @@ func (b *builder) steps() {
 	for _, c := range b.spec.Steps {
 		f, cfg := b.config(c, "operator", b.opt.Registry.Operators)
 		input := len(b.g.Nodes) - 1
-		if len(c.From) > 0 {
-			i, ok := b.byName[c.From[0]]
-			if !ok || len(c.From) > 1 {
-				b.fail(c, fmt.Errorf("from: there is no step called %q before this one", strings.Join(c.From, ", ")))
-				b.blind = true
-			}
-			input = i
-		}
-		if _, twice := b.byName[c.Name]; twice {
-			b.fail(c, fmt.Errorf("a step is called %q already: give this one another name", c.Name))
+		if len(c.From) > 0 { // the config has checked that it is there
+			input = b.byName[c.From[0]]
 		}
 		if cfg == nil || b.blind {
 			b.blind = true
@@ -253,7 +245,7 @@ func (b *builder) sinks() {
 
 // ports resolves what a sink takes: streams by name ("posts" are those of the
 // last step, "detections" those of all steps), or one step's ("match",
-// "my_rules.detections").
+// "my_rules.detections"). The config has checked the names.
 func (b *builder) ports(s *Sink, c config.Component, f pipeline.Factory) error {
 	froms := slices.Clone(c.From)
 	if len(froms) == 0 {
@@ -270,13 +262,10 @@ func (b *builder) ports(s *Sink, c config.Component, f pipeline.Factory) error {
 				name = pipeline.Posts.String()
 			}
 		}
-		stream, ok := pipeline.ParseStream(name)
-		node, known := b.byName[step]
-		if !ok || (step != "" && !known) {
-			return fmt.Errorf("from: %q is neither a stream (posts, detections, rejected) nor a step of this pipeline", from)
-		}
-		if step == "" {
-			node = -1
+		stream, _ := pipeline.ParseStream(name)
+		node := -1
+		if step != "" {
+			node = b.byName[step]
 		}
 		if err := b.addPorts(s, from, stream, node); err != nil {
 			return err
