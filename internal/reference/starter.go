@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -11,6 +12,9 @@ import (
 	"github.com/sluicehq/sluice/pipeline"
 	"github.com/sluicehq/sluice/pipeline/config"
 )
+
+// detecting is the operator that makes detections.
+const detecting = "rules"
 
 // Starter returns a pipeline file with the given components, to begin with: the
 // settings of each one's example, and every other setting commented out with
@@ -23,22 +27,28 @@ func Starter(name string, source pipeline.Factory, steps []pipeline.Factory, sin
 	w.line(0, false, "pipeline: "+name)
 	w.line(0, false, "")
 	w.line(0, false, "source:")
-	if err := w.component(1, "", source); err != nil {
+	if err := w.component(1, "", source, ""); err != nil {
 		return nil, err
 	}
 	if len(steps) > 0 {
 		w.line(0, false, "")
 		w.line(0, false, "steps:")
 	}
+	detects := false
 	for _, f := range steps {
-		if err := w.component(1, "- ", f); err != nil {
+		detects = detects || f.Name == detecting
+		if err := w.component(1, "- ", f, ""); err != nil {
 			return nil, err
 		}
 	}
 	w.line(0, false, "")
 	w.line(0, false, "sinks:")
 	for _, f := range sinks {
-		if err := w.component(1, "- ", f); err != nil {
+		from := ""
+		if !detects && !slices.Contains(f.Takes, pipeline.Posts) {
+			from = "from: [posts] # without a " + detecting + " step there are no detections"
+		}
+		if err := w.component(1, "- ", f, from); err != nil {
 			return nil, err
 		}
 	}
@@ -85,8 +95,9 @@ func (w *starter) line(level int, off bool, text string) {
 	w.out.WriteString(text + "\n")
 }
 
-// component writes an entry: what its example sets, and the rest commented out.
-func (w *starter) component(level int, dash string, f pipeline.Factory) error {
+// component writes an entry: a first line of its own if there is one, what its
+// example sets, and the rest commented out.
+func (w *starter) component(level int, dash string, f pipeline.Factory, first string) error {
 	set, err := exampleOf(f)
 	if err != nil {
 		return fmt.Errorf("reference: the example of %s: %w", f.Name, err)
@@ -94,6 +105,9 @@ func (w *starter) component(level int, dash string, f pipeline.Factory) error {
 	w.line(level, false, "# "+sentence(f.Summary))
 	w.line(level, false, dash+f.Name+":")
 	body := level + 1 + len(dash)/2
+	if first != "" {
+		w.line(body, false, first)
+	}
 	w.fields(body, config.Describe(f.NewConfig()), set)
 	return nil
 }

@@ -234,6 +234,10 @@ func (b *builder) sinks() {
 			b.fail(c, err)
 			continue
 		}
+		if len(s.Ports) == 0 { // it would write nothing, and nobody would be told
+			b.fail(c, fmt.Errorf("it takes detections, and no step of this pipeline makes any: add one that does, such as rules, or take the posts with `from: [posts]`"))
+			continue
+		}
 		var err error
 		if s.Plan, err = f.PlanSink(b.context(c), cfg, s.Schemas); err != nil {
 			b.fail(c, err)
