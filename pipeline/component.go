@@ -31,7 +31,8 @@ type Operator interface {
 // Stateful is an operator with state by key. The engine cuts the rows into a
 // fixed number of shards by the hash of the plan's key column, whatever the
 // number of workers; an instance owns one shard and sees its rows in source
-// order.
+// order. Process emits one post for each row, in their order, before it
+// returns: the engine puts the posts of all shards back into source order.
 type Stateful interface {
 	Operator
 	// Advance tells that event time has reached watermark (UTC): rows older

@@ -82,14 +82,44 @@ func (f *fileFlags) build(path string, w io.Writer, opt graph.Options) (*built, 
 	return b, nil
 }
 
+// deciding lists the parts of a config that decide what rows there are. The
+// rest (sinks, engine, log) may change between the start of an epoch and its
+// replay: the new ones hold.
+var deciding = []string{"source", "steps"}
+
 // manifest stores what the graph was built from.
 func (b *built) manifest(store *checkpoint.Store) (checkpoint.Hash, error) {
 	contents, globs := b.files.Read()
-	m := checkpoint.Manifest{Program: program, Config: json.RawMessage(b.spec.Raw()), Files: map[string]checkpoint.Hash{}, Globs: globs}
+	cfg, err := mergeConfig(nil, b.spec.Raw())
+	if err != nil {
+		return "", err
+	}
+	m := checkpoint.Manifest{Program: program, Config: cfg, Files: map[string]checkpoint.Hash{}, Globs: globs}
 	for path, data := range contents {
 		m.Files[path] = checkpoint.HashOf(data)
 	}
 	return store.PutManifest(m, func(path string) []byte { return contents[path] })
+}
+
+// mergeConfig returns base with the deciding parts of from put in, as JSON; an
+// empty base takes those parts only.
+func mergeConfig(base, from []byte) (json.RawMessage, error) {
+	out, parts := map[string]json.RawMessage{}, map[string]json.RawMessage{}
+	if len(base) > 0 {
+		if err := json.Unmarshal(base, &out); err != nil {
+			return nil, err
+		}
+	}
+	if err := json.Unmarshal(from, &parts); err != nil {
+		return nil, err
+	}
+	for _, key := range deciding {
+		delete(out, key)
+		if v, ok := parts[key]; ok {
+			out[key] = v
+		}
+	}
+	return json.Marshal(out)
 }
 
 // rebuild builds the graph that a stored manifest describes, with this
@@ -103,7 +133,11 @@ func (b *built) rebuild(store *checkpoint.Store, log *slog.Logger) func(checkpoi
 		if m.Program != program {
 			return nil, fmt.Errorf("they were begun by a sluice whose results may differ (computation %s, this one is %s): run that version once more with the same config, until it has started and stopped", m.Program, program)
 		}
-		spec, err := config.Parse(filepath.Join(b.spec.Dir, "stored-config"), m.Config, config.Options{Env: os.LookupEnv})
+		raw, err := mergeConfig(b.spec.Raw(), m.Config)
+		if err != nil {
+			return nil, err
+		}
+		spec, err := config.Parse(filepath.Join(b.spec.Dir, "stored-config"), raw, config.Options{Env: os.LookupEnv})
 		if err != nil {
 			return nil, err
 		}

@@ -55,7 +55,8 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir: "testdata/script", Cmds: scriptCommands(),
+		UpdateScripts: os.Getenv("SLUICE_TEST_UPDATE") != "", // writes what cmp stdout compares with
 		Setup: func(env *testscript.Env) error {
 			bin := filepath.Join(env.WorkDir, ".bin")
 			if err := os.Mkdir(bin, 0o755); err != nil {
@@ -69,6 +70,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("EXAMPLES", examples)
 			for _, name := range []string{"CHDB_LIB_PATH", "XDG_CACHE_HOME", "SLUICE_CACHE"} {
 				env.Setenv(name, os.Getenv(name))
+			}
+			if lib, err := chdb.Find(""); err == nil { // scripts have no HOME to find it in
+				env.Setenv("CHDB_LIB_PATH", lib)
 			}
 			return nil
 		},

@@ -101,3 +101,30 @@ func takeLists(mem memory.Allocator, a *array.List, rows []int) (arrow.Array, er
 	}
 	return o.NewLists(elems)[0], nil
 }
+
+// Concat returns the rows of all records, one after the other. Their schemas
+// are equal, and there is at least one.
+func Concat(mem memory.Allocator, recs []arrow.Record) (arrow.Record, error) {
+	var rows int64
+	for _, r := range recs {
+		rows += r.NumRows()
+	}
+	cols := make([]arrow.Array, 0, recs[0].NumCols())
+	defer func() {
+		for _, c := range cols {
+			c.Release()
+		}
+	}()
+	parts := make([]arrow.Array, len(recs))
+	for i := range int(recs[0].NumCols()) {
+		for j, r := range recs {
+			parts[j] = r.Column(i)
+		}
+		c, err := array.Concatenate(parts, mem)
+		if err != nil {
+			return nil, fmt.Errorf("column %q: %w", recs[0].ColumnName(i), err)
+		}
+		cols = append(cols, c)
+	}
+	return array.NewRecord(recs[0].Schema(), cols, rows), nil
+}

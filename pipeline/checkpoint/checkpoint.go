@@ -67,8 +67,8 @@ type Options struct {
 	Fsync    bool   // survive a loss of power, not only the death of the process
 }
 
-// Store is an open checkpoint folder. Its methods may be called by several
-// goroutines only where it is said.
+// Store is an open checkpoint folder. It is for one goroutine, but that
+// WriteSnapshot may be called beside the others: it touches a file of its own.
 type Store struct {
 	dir        string
 	opt        Options
@@ -180,12 +180,15 @@ func (s *Store) Intend(in Intent) error {
 // Commit records that everything of span is durable in every sink; rows is the
 // number of its records. A snapshot, when not nil, replaces the one before.
 func (s *Store) Commit(span pipeline.Span, rows int64, snap *Snapshot) error {
-	old := s.partitions[span.Partition]
+	old := ""
+	if p := s.partitions[span.Partition]; p != nil && p.Snapshot != nil {
+		old = p.Snapshot.File
+	}
 	if err := s.append(record{Commit: &commit{Span: span, Rows: rows, Snapshot: snap}}); err != nil {
 		return err
 	}
-	if snap != nil && old != nil && old.Snapshot != nil && old.Snapshot.File != snap.File {
-		_ = os.Remove(filepath.Join(s.dir, "state", old.Snapshot.File))
+	if snap != nil && old != "" && old != snap.File {
+		_ = os.Remove(filepath.Join(s.dir, "state", old))
 	}
 	if s.size > s.written+compactAt {
 		return s.compact()

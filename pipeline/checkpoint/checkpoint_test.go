@@ -177,6 +177,25 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestOldSnapshotsGo commits several snapshots: only the last stays.
+func TestOldSnapshotsGo(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	defer s.Close()
+	for i := range 4 {
+		file, err := s.WriteSnapshot(uint64(i), func(w io.Writer) error { return nil })
+		must(t, err)
+		sp := span(fmt.Sprint(i), fmt.Sprint(i+1))
+		must(t, s.Intend(checkpoint.Intent{Span: sp, Manifest: none}))
+		must(t, s.Commit(sp, 1, &checkpoint.Snapshot{Position: sp.To, File: file, Manifest: none}))
+	}
+	left, err := os.ReadDir(filepath.Join(dir, "state"))
+	must(t, err)
+	if len(left) != 1 {
+		t.Errorf("%d snapshots are left, want the last one only", len(left))
+	}
+}
+
 // TestSweep checks that a restart removes what no epoch needs, and keeps what
 // one needs.
 func TestSweep(t *testing.T) {

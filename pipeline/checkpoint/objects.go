@@ -26,12 +26,12 @@ func HashOf(data []byte) Hash {
 	return Hash(hex.EncodeToString(sum[:]))
 }
 
-// Manifest says what an epoch is computed with: the program, the config as
-// written, and every file that it names, by content. Two equal manifests give
+// Manifest says what an epoch is computed with: the program, the source and the
+// steps as the config writes them, and every file that they name, by content. Two equal manifests give
 // the same rows for the same input.
 type Manifest struct {
 	Program string          `json:"program"`         // version of the rules of computation
-	Config  json.RawMessage `json:"config"`          // config.Spec.Raw: before ${...} is filled in, so without those secrets
+	Config  json.RawMessage `json:"config"`          // the parts of config.Spec.Raw that decide the rows: before ${...} is filled in
 	Files   map[string]Hash `json:"files,omitempty"` // contents by path
 	// Globs holds what each pattern matched.
 	Globs map[string][]string `json:"globs,omitempty"`

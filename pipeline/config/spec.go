@@ -60,7 +60,7 @@ type Checkpoint struct {
 
 // Admin is the HTTP listener of metrics, health and progress.
 type Admin struct {
-	Listen string `koanf:"listen" doc:"Address of the HTTP listener for metrics, health and progress; off (or an empty text) for none." example:"0.0.0.0:9187"`
+	Listen string `koanf:"listen" doc:"Address of the HTTP listener for metrics, health and progress; off (or an empty text) for none." example:"127.0.0.1:9090"`
 }
 
 // Enabled tells whether there is to be a listener.

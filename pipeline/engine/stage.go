@@ -31,28 +31,41 @@ const tick = int64(time.Second / time.Millisecond)
 
 // shards is the operator state of one source partition.
 type shards struct {
-	workers [][]*worker // by stage (from 1), then by shard
-	latest  []int64     // by stage: latest event time seen, ms since 1970
-	snapped time.Time   // when the last snapshot was taken
+	nodes   map[int]*shardedNode // by stateful node
+	after   []*worker            // by stage (from 1): runs the stateless steps behind its stateful ones
+	snapped time.Time            // when the last snapshot was taken
+}
+
+// shardedNode is the state of one stateful step.
+type shardedNode struct {
+	workers []*worker // one a shard
+	latest  int64     // latest event time seen, ms since 1970
 }
 
 func (s *session) shardsOf(partition string) *shards {
 	if st := s.states[partition]; st != nil {
 		return st
 	}
-	st := &shards{workers: make([][]*worker, s.g.Stages), latest: make([]int64, s.g.Stages)}
-	for stage := 1; stage < s.g.Stages; stage++ {
-		for range numShards {
-			st.workers[stage] = append(st.workers[stage], newWorker(s, stage))
+	st := &shards{nodes: map[int]*shardedNode{}, after: make([]*worker, s.g.Stages)}
+	for i, n := range s.g.Nodes {
+		if n.Key < 0 {
+			continue
 		}
-		st.latest[stage] = -1 << 62
+		sn := &shardedNode{latest: -1 << 62}
+		for range numShards {
+			sn.workers = append(sn.workers, newShardWorker(s, i))
+		}
+		st.nodes[i] = sn
+	}
+	for stage := 1; stage < s.g.Stages; stage++ {
+		st.after[stage] = newWorker(s, stage)
 	}
 	s.states[partition] = st
 	return st
 }
 
 // stage takes sealed epochs in order, waits for their tasks, and runs the
-// stages after the first.
+// stateful steps and what is behind them.
 func (s *session) stage(ctx context.Context) error {
 	defer close(s.staged)
 	for e := range s.sealed {
@@ -86,69 +99,131 @@ func (s *session) stage(ctx context.Context) error {
 	return nil
 }
 
-// runStages runs the stateful stages of an epoch, one after the other, each
-// over all shards in parallel. What the shards emit is joined in the order of
-// the shards, so it depends on the epoch's rows only.
+// runStages runs the stateful steps of an epoch in the order of the nodes,
+// each over all shards in parallel. The posts that a step emits are put back
+// into source order before anything reads them; what it emits on other streams
+// is joined in the order of the shards. So the rows, and their order, depend on
+// the epoch's rows only.
 func (s *session) runStages(ctx context.Context, e *epoch, next ports) error {
 	st := s.shardsOf(e.span.Partition)
-	for stage := 1; stage < s.g.Stages; stage++ {
-		var later ports
-		for node, n := range s.g.Nodes {
-			p := port(node, pipeline.Posts)
-			if n.Stage != stage || n.Key < 0 || p >= len(next) || len(next[p]) == 0 {
-				continue
-			}
-			out, on, err := s.runShards(ctx, st, node, next[p])
-			e.out.merge(out)
-			later.merge(on)
-			if err != nil {
-				next.release()
-				later.release()
-				return err
+	defer func() { next.release() }()
+	for node, n := range s.g.Nodes {
+		p := port(node, pipeline.Posts)
+		if n.Key < 0 || p >= len(next) || len(next[p]) == 0 {
+			continue
+		}
+		in := next[p]
+		next[p] = nil
+		posts, err := s.runShards(ctx, st, node, in, &e.out)
+		for _, b := range in {
+			b.Record.Release()
+		}
+		if err != nil {
+			return err
+		}
+		w := st.after[n.Stage]
+		w.begin(ctx, &e.out, &next, node)
+		for i, b := range posts {
+			if err = w.emit(node, b); err != nil {
+				releaseAll(posts[i+1:])
+				break
 			}
 		}
-		// Posts that a later stateful step reads directly pass through.
-		for node, n := range s.g.Nodes {
-			if p := port(node, pipeline.Posts); n.Stage > stage && p < len(next) {
-				for _, b := range next[p] {
-					later.add(s.g, p, b)
-				}
-				next[p] = nil
-			}
+		w.end()
+		if err != nil {
+			return err
 		}
-		next.release()
-		next = later
 	}
-	next.release()
 	return s.snapshot(e, st)
 }
 
-// runShards runs one stateful node, and the stateless ones behind it, over an
-// epoch's batches.
-func (s *session) runShards(ctx context.Context, st *shards, node int, in []pipeline.Batch) (out, next ports, err error) {
-	n := s.g.Nodes[node]
-	cuts := s.advances(st, n.Stage, in)
+func releaseAll(bs []pipeline.Batch) {
+	for _, b := range bs {
+		b.Record.Release()
+	}
+}
+
+// runShards runs one stateful node over an epoch's batches and returns its
+// posts in source order. What it emits on other streams goes to out.
+func (s *session) runShards(ctx context.Context, st *shards, node int, in []pipeline.Batch, out *ports) (posts []pipeline.Batch, err error) {
+	n, sn := s.g.Nodes[node], st.nodes[node]
+	cuts := s.advances(sn, in)
 	owner := make([][]uint8, len(in))
 	for i, b := range in {
 		owner[i] = shardOf(b.Record.Column(n.Key))
 	}
-	outs, nexts := make([]ports, numShards), make([]ports, numShards)
+	outs := make([]ports, numShards)
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.o.Workers)
 	for shard := range numShards {
 		group.Go(func() error {
-			w := st.workers[n.Stage][shard]
-			w.begin(gctx, &outs[shard], &nexts[shard], node)
+			w := sn.workers[shard]
+			w.begin(gctx, &outs[shard], nil, node)
 			defer w.end()
 			return w.runShard(gctx, node, uint8(shard), in, owner, cuts)
 		})
 	}
 	err = group.Wait()
-	for shard := range numShards {
+	emitted := make([][]pipeline.Batch, numShards)
+	for shard := range outs {
+		if p := port(node, pipeline.Posts); p < len(outs[shard]) {
+			emitted[shard], outs[shard][p] = outs[shard][p], nil
+		}
 		out.merge(outs[shard])
-		next.merge(nexts[shard])
 	}
-	return out, next, err
+	defer func() {
+		for _, bs := range emitted {
+			releaseAll(bs)
+		}
+	}()
+	if err != nil {
+		return nil, err
+	}
+	return s.inSourceOrder(node, emitted, owner)
+}
+
+// inSourceOrder joins the posts that the shards of a node emitted, one for
+// each row that they were given and in its order, to the batches that went in.
+func (s *session) inSourceOrder(node int, emitted [][]pipeline.Batch, owner [][]uint8) (posts []pipeline.Batch, err error) {
+	var recs []arrow.Record
+	var start [numShards]int // of a shard's rows among all
+	total := 0
+	for shard, bs := range emitted {
+		start[shard] = total
+		for _, b := range bs {
+			recs = append(recs, b.Record)
+			total += b.Rows()
+		}
+	}
+	rows := 0
+	for _, o := range owner {
+		rows += len(o)
+	}
+	if rows != total {
+		return nil, fmt.Errorf("step %s: %d rows went in and %d posts came out: a stateful operator emits one post for each row, at once: a defect of the operator", s.g.Nodes[node].Name, rows, total)
+	}
+	if total == 0 {
+		return nil, nil
+	}
+	all, err := column.Concat(s.g.Mem, recs)
+	if err != nil {
+		return nil, fmt.Errorf("step %s: %w", s.g.Nodes[node].Name, err)
+	}
+	defer all.Release()
+	for _, o := range owner {
+		pick := make([]int, len(o))
+		for r, shard := range o {
+			pick[r] = start[shard]
+			start[shard]++
+		}
+		rec, err := column.Take(s.g.Mem, all, pick)
+		if err != nil {
+			releaseAll(posts)
+			return nil, fmt.Errorf("step %s: %w", s.g.Nodes[node].Name, err)
+		}
+		posts = append(posts, pipeline.Batch{Record: rec, Stream: pipeline.Posts})
+	}
+	return posts, nil
 }
 
 // advance is a place between rows where the watermark passes a tick.
@@ -158,10 +233,10 @@ type advance struct {
 }
 
 // advances walks the event times and returns where the watermark moves.
-func (s *session) advances(st *shards, stage int, in []pipeline.Batch) []advance {
+func (s *session) advances(sn *shardedNode, in []pipeline.Batch) []advance {
 	var out []advance
 	late := s.o.Lateness.Milliseconds()
-	latest := st.latest[stage]
+	latest := sn.latest
 	for i, b := range in {
 		col := createdAt(b.Record)
 		for r, t := range col {
@@ -173,7 +248,7 @@ func (s *session) advances(st *shards, stage int, in []pipeline.Batch) []advance
 			}
 		}
 	}
-	st.latest[stage] = latest
+	sn.latest = latest
 	return out
 }
 
@@ -274,30 +349,29 @@ func (s *session) snapshot(e *epoch, st *shards) error {
 	return nil
 }
 
-// writeState writes, for each stage, the latest event time, and for each of
-// its stateful nodes and each shard the length and bytes of the operator's
-// own snapshot. Integers are 64-bit little-endian.
+// writeState writes, for each stateful node, the latest event time, and for
+// each shard the length and bytes of the operator's own snapshot. Integers are
+// 64-bit little-endian.
 func (s *session) writeState(w io.Writer, st *shards) error {
 	var buf bytes.Buffer
-	for stage := 1; stage < s.g.Stages; stage++ {
-		if err := binary.Write(w, binary.LittleEndian, st.latest[stage]); err != nil {
+	for node, n := range s.g.Nodes {
+		sn := st.nodes[node]
+		if sn == nil {
+			continue
+		}
+		if err := binary.Write(w, binary.LittleEndian, sn.latest); err != nil {
 			return err
 		}
-		for node, n := range s.g.Nodes {
-			if n.Stage != stage || n.Key < 0 {
-				continue
+		for _, wk := range sn.workers {
+			buf.Reset()
+			if err := wk.ops[node].(pipeline.Stateful).Snapshot(&buf); err != nil {
+				return fmt.Errorf("step %s: %w", n.Name, err)
 			}
-			for _, wk := range st.workers[stage] {
-				buf.Reset()
-				if err := wk.ops[node].(pipeline.Stateful).Snapshot(&buf); err != nil {
-					return fmt.Errorf("step %s: %w", n.Name, err)
-				}
-				if err := binary.Write(w, binary.LittleEndian, int64(buf.Len())); err != nil {
-					return err
-				}
-				if _, err := w.Write(buf.Bytes()); err != nil {
-					return err
-				}
+			if err := binary.Write(w, binary.LittleEndian, int64(buf.Len())); err != nil {
+				return err
+			}
+			if _, err := w.Write(buf.Bytes()); err != nil {
+				return err
 			}
 		}
 	}
@@ -315,24 +389,23 @@ func (s *session) restore(name string, p checkpoint.Partition) (pipeline.Positio
 		return "", err
 	}
 	st := s.shardsOf(name)
-	for stage := 1; stage < s.g.Stages; stage++ {
+	for node, n := range s.g.Nodes {
+		sn := st.nodes[node]
+		if sn == nil {
+			continue
+		}
 		if len(data) < 8 {
 			return "", errTruncated
 		}
-		st.latest[stage] = int64(binary.LittleEndian.Uint64(data))
+		sn.latest = int64(binary.LittleEndian.Uint64(data))
 		data = data[8:]
-		for node, n := range s.g.Nodes {
-			if n.Stage != stage || n.Key < 0 {
-				continue
+		for _, wk := range sn.workers {
+			var part []byte
+			if part, data, err = cutPart(data); err != nil {
+				return "", err
 			}
-			for _, wk := range st.workers[stage] {
-				var part []byte
-				if part, data, err = cutPart(data); err != nil {
-					return "", err
-				}
-				if err := wk.ops[node].(pipeline.Stateful).Restore(bytes.NewReader(part)); err != nil {
-					return "", fmt.Errorf("step %s: restore: %w", n.Name, err)
-				}
+			if err := wk.ops[node].(pipeline.Stateful).Restore(bytes.NewReader(part)); err != nil {
+				return "", fmt.Errorf("step %s: restore: %w", n.Name, err)
 			}
 		}
 	}

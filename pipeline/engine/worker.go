@@ -54,11 +54,13 @@ func (p *ports) release() {
 	*p = nil
 }
 
-// worker runs batches through the nodes of one stage, depth first. It has
-// operators of its own and is used by one goroutine.
+// worker runs batches through the stateless nodes of one stage, depth first, or
+// (a shard worker) through one stateful node alone. It has operators of its
+// own and is used by one goroutine.
 type worker struct {
 	s       *session
 	stage   int
+	shard   bool // a shard worker: emits posts to no reader
 	decoder pipeline.Decoder
 	ops     []pipeline.Operator // by node; nil for nodes of other stages
 	emits   []pipeline.Emit     // by node: what its operator is given
@@ -85,11 +87,20 @@ func newWorker(s *session, stage int) *worker {
 		w.decoder = s.g.Decode.New()
 	}
 	for i, node := range s.g.Nodes {
-		if node.Stage == stage && i != graph.Root {
+		if node.Stage == stage && node.Key < 0 && i != graph.Root {
 			w.ops[i] = node.Plan.New()
 		}
 		w.emits[i] = func(b pipeline.Batch) error { return w.emit(i, b) }
 	}
+	return w
+}
+
+// newShardWorker returns a worker for one shard of a stateful node.
+func newShardWorker(s *session, node int) *worker {
+	n := len(s.g.Nodes)
+	w := &worker{s: s, shard: true, ops: make([]pipeline.Operator, n), emits: make([]pipeline.Emit, n), counts: make([]count, n)}
+	w.ops[node] = s.g.Nodes[node].Plan.New()
+	w.emits[node] = func(b pipeline.Batch) error { return w.emit(node, b) }
 	return w
 }
 
@@ -147,6 +158,11 @@ func (w *worker) emit(i int, b pipeline.Batch) error {
 	defer b.Record.Release()
 	c := &w.counts[i]
 	rows := int64(b.Rows())
+	if w.shard && b.Stream == pipeline.Posts { // counted and read when they are in source order
+		b.Record.Retain()
+		w.out.add(w.s.g, port(i, pipeline.Posts), b)
+		return nil
+	}
 	switch b.Stream {
 	case pipeline.Posts:
 		c.out += rows
@@ -169,7 +185,7 @@ func (w *worker) emit(i int, b pipeline.Batch) error {
 		return nil
 	}
 	for _, r := range w.s.g.Nodes[i].Readers {
-		if w.s.g.Nodes[r].Stage != w.stage {
+		if n := w.s.g.Nodes[r]; n.Stage != w.stage || n.Key >= 0 {
 			b.Record.Retain()
 			w.next.add(w.s.g, port(r, pipeline.Posts), b)
 			continue

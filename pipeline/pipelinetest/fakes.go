@@ -278,6 +278,7 @@ func (m *MemorySink) Write(ctx context.Context, key pipeline.Key, in []pipeline.
 		for _, l := range lines {
 			rows[b.Stream] = append(rows[b.Stream], string(l))
 		}
+		m.checkOrder(key, b)
 		if b.Stream < last {
 			m.fail(fmt.Errorf("key %s: %s after %s", key, b.Stream, last))
 		}
@@ -288,6 +289,17 @@ func (m *MemorySink) Write(ctx context.Context, key pipeline.Key, in []pipeline.
 		return m.After()
 	}
 	return nil
+}
+
+// checkOrder checks that the posts of a batch are in source order.
+func (m *MemorySink) checkOrder(key pipeline.Key, b pipeline.Batch) {
+	if b.Stream != pipeline.Posts {
+		return
+	}
+	i := b.Record.Schema().FieldIndices(pipeline.ColSourceOffset)[0]
+	if at := b.Record.Column(i).(*array.Int64).Int64Values(); !slices.IsSorted(at) {
+		m.fail(fmt.Errorf("key %s: posts are not in source order: %v", key, at))
+	}
 }
 
 func (m *MemorySink) keep(key pipeline.Key, rows [pipeline.NumStreams][]string) {
@@ -346,15 +358,19 @@ func (m *MemorySink) Keys() int {
 // watermark moves it emits a detection for each author who had posts since.
 func Tally() pipeline.Factory {
 	return pipeline.OperatorFactory(pipeline.Factory{Name: "tally", Summary: "Counts posts by author."},
-		func() noConfig { return noConfig{} },
-		func(bc pipeline.BuildContext, _ *noConfig, in *arrow.Schema) (pipeline.Plan, error) {
+		func() tallyConfig { return tallyConfig{Column: "tally"} },
+		func(bc pipeline.BuildContext, c *tallyConfig, in *arrow.Schema) (pipeline.Plan, error) {
 			key, err := pipeline.Column(in, pipeline.ColAuthorID, arrow.BinaryTypes.String)
 			if err != nil {
 				return nil, err
 			}
-			out, err := pipeline.AppendFields(in, arrow.Field{Name: "tally", Type: arrow.PrimitiveTypes.Uint32})
+			out, err := pipeline.AppendFields(in, arrow.Field{Name: c.Column, Type: arrow.PrimitiveTypes.Uint32})
 			return tallyPlan{bc.Mem, key, out}, err
 		})
+}
+
+type tallyConfig struct {
+	Column string `koanf:"column" doc:"name of the column"`
 }
 
 type tallyPlan struct {

@@ -157,6 +157,10 @@ func (t *tail) open() error {
 		if id != r.from.name {
 			renamed, oldID := t.find(r.from.name)
 			if renamed == nil {
+				if err := t.lost(r.from.name, offset, "was rotated and is gone"); err != nil {
+					file.Close()
+					return err
+				}
 				t.logger.Warn("a file was rotated and is gone: what it held after the checkpoint is lost", "file", t.name, "offset", offset)
 				offset = 0
 			} else {
@@ -224,13 +228,25 @@ func (t *tail) find(id string) (*os.File, string) {
 	return nil, ""
 }
 
+// lost is an error if an epoch that was begun reaches beyond offset in a file
+// that no longer has those bytes: the epoch may be half written, and can not be
+// finished without them.
+func (t *tail) lost(id string, offset int64, how string) error {
+	if end := t.resume.limit(id, offset); end >= 0 {
+		return fmt.Errorf("file: %s %s after byte %d, but an unfinished epoch needs it up to byte %d: bring the file back, or start anew with another checkpoint.path", t.path, how, offset, end)
+	}
+	return nil
+}
+
 // seek goes to offset, or to the beginning of a file that is shorter.
 func (t *tail) seek(offset int64) error {
 	st, err := t.file.Stat()
 	if err == nil {
 		if st.Size() < offset {
+			if err := t.lost(t.id, offset, "was truncated"); err != nil {
+				return err
+			}
 			t.logger.Warn("a file was truncated: reading it from its beginning", "file", t.name, "offset", offset, "size", st.Size())
-			t.resume.until = nil // they are of what was there before
 			offset = 0
 		}
 		_, err = t.file.Seek(offset, io.SeekStart)

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -159,6 +160,41 @@ func TestFollowResume(t *testing.T) {
 			tc.change(dir, path)
 			follow(t, dir, "log", map[string]pipeline.Resume{"log": {From: r.last}}).until(tc.want)
 		})
+	}
+}
+
+// TestFollowLostEpoch takes away what an epoch that was begun needs: an error,
+// since the epoch may be half written.
+func TestFollowLostEpoch(t *testing.T) {
+	for how, change := range map[string]func(path string){
+		"was truncated": func(path string) { write(t, path, []byte("c\n")) },
+		"was rotated and is gone": func(path string) {
+			rename(t, path, path+".1")
+			appendTo(t, path, "b1\n")
+			if err := os.Remove(path + ".1"); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "log")
+		appendTo(t, path, "a1\n")
+		r := follow(t, dir, "log", nil)
+		r.until("a1\n")
+		from := r.last
+		appendTo(t, path, "a2\n")
+		r.until("a1\na2\n")
+		change(path)
+		src, err := open(t, dir, map[string]pipeline.Resume{"log": {From: from, Until: []pipeline.Position{r.last}}},
+			func(c *Config) { c.Path, c.Follow = "log", true })
+		if err == nil { // it may also be found out by the first read
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			_, err = src.Read(ctx)
+			cancel()
+		}
+		if err == nil || !strings.Contains(err.Error(), how) || !strings.Contains(err.Error(), "unfinished epoch") {
+			t.Errorf("%s: got %v", how, err)
+		}
 	}
 }
 

@@ -128,7 +128,12 @@ func (s *source) parse(p pipeline.Position) (int64, error) {
 	return n, nil
 }
 
-func position(n int64) pipeline.Position { return pipeline.Position(strconv.FormatInt(n, 10)) }
+func position(n int64) pipeline.Position {
+	if n == 0 {
+		return "" // the beginning
+	}
+	return pipeline.Position(strconv.FormatInt(n, 10))
+}
 
 // Read makes the next chunk; with a rate it waits until its last row is due.
 func (s *source) Read(ctx context.Context) (pipeline.Chunk, error) {
