@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/goleak"
 
 	"github.com/sluicehq/sluice/pipeline"
@@ -343,5 +346,73 @@ func TestAbortEndsAtOnce(t *testing.T) {
 	r.set.RetryMax, r.set.RetryInitial = time.Hour, time.Hour
 	if err := r.run(context.Background(), abort, tallied); !errors.Is(err, engine.ErrAborted) {
 		t.Errorf("got %v, want ErrAborted", err)
+	}
+}
+
+// TestMetrics gathers the metrics during a run and after it.
+func TestMetrics(t *testing.T) {
+	r := newRig(t, map[string][]string{"a": posts(500, "p")})
+	m := engine.NewMetrics()
+	reg := prometheus.NewPedanticRegistry()
+	reg.MustRegister(m)
+	var during []*dto.MetricFamily
+	r.sink.Before = func() error {
+		if during == nil {
+			var err error
+			if during, err = reg.Gather(); err != nil {
+				return err
+			}
+			if !m.Ready() {
+				return errors.New("not ready while writing")
+			}
+		}
+		return nil
+	}
+	store, err := checkpoint.Open(r.dir, checkpoint.Options{Pipeline: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := engine.Run(t.Context(), engine.Options{Settings: r.set, Graph: r.graph(tallied), Store: store, Metrics: m}); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(during, func(f *dto.MetricFamily) bool { return f.GetName() == "sluice_queue_length" }) {
+		t.Error("no queue lengths during the run")
+	}
+	if m.Ready() {
+		t.Error("ready after the run")
+	}
+	after, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range after {
+		for _, v := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range v.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			got[name] = v.GetCounter().GetValue()
+		}
+	}
+	bad := float64(len(r.sink.Rows(pipeline.Rejected)))
+	for name, want := range map[string]float64{
+		"sluice_source_records_total":                500,
+		"sluice_rejected_rows_total bad_line decode": bad,
+		"sluice_step_rows_in_total tally":            500 - bad,
+		"sluice_step_rows_out_total tally posts":     500 - bad,
+		"sluice_step_rows_out_total second posts":    500 - bad,
+		"sluice_sink_rows_total memory posts":        500 - bad,
+		"sluice_sink_rows_total memory rejected":     bad,
+		"sluice_sink_rows_total memory detections":   float64(len(r.sink.Rows(pipeline.Detections))),
+		"sluice_epochs_total a":                      float64(r.sink.Keys()),
+	} {
+		if got[name] != want {
+			t.Errorf("%s = %v, want %v", name, got[name], want)
+		}
+	}
+	if tot := m.Totals(); tot.Records != 500 || tot.Posts != int64(500-bad) || tot.Rejected != int64(bad) {
+		t.Errorf("totals %+v", tot)
 	}
 }

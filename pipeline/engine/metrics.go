@@ -25,8 +25,9 @@ type Metrics struct {
 	ready  atomic.Bool
 	totals totals
 
-	mu     sync.Mutex
-	source pipeline.Source
+	mu      sync.Mutex
+	source  pipeline.Source
+	session *session
 }
 
 type totals struct{ records, bytes, posts, detections, rejected, epochs atomic.Int64 }
@@ -70,6 +71,11 @@ func (m *Metrics) collectors() []prometheus.Collector {
 	}
 }
 
+var (
+	queueDesc    = prometheus.NewDesc("sluice_queue_length", "What waits: chunks read, tasks for workers, epochs whose tasks run, epochs to be written.", []string{"queue"}, nil)
+	inFlightDesc = prometheus.NewDesc("sluice_in_flight", "Input that is read and not durable yet.", []string{"unit"}, nil)
+)
+
 var lagDesc = prometheus.NewDesc("sluice_source_lag", "What the source has left to read, where it knows.", []string{"unit"}, nil)
 
 // Describe implements prometheus.Collector.
@@ -78,6 +84,8 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 		c.Describe(ch)
 	}
 	ch <- lagDesc
+	ch <- queueDesc
+	ch <- inFlightDesc
 }
 
 // Collect implements prometheus.Collector.
@@ -88,6 +96,21 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	if left, _, unit, ok := m.Lag(); ok {
 		ch <- prometheus.MustNewConstMetric(lagDesc, prometheus.GaugeValue, float64(left), unit)
 	}
+	m.mu.Lock()
+	s := m.session
+	m.mu.Unlock()
+	if s == nil {
+		return
+	}
+	gauge := func(d *prometheus.Desc, v int64, label string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), label)
+	}
+	gauge(queueDesc, int64(len(s.chunks)), "chunks")
+	gauge(queueDesc, int64(len(s.tasks)), "tasks")
+	gauge(queueDesc, int64(len(s.sealed)), "sealed")
+	gauge(queueDesc, int64(len(s.staged)), "staged")
+	gauge(inFlightDesc, s.inFlight.records.Load(), "records")
+	gauge(inFlightDesc, s.inFlight.bytes.Load(), "bytes")
 }
 
 // Ready reports whether the source and all sinks are open.
@@ -113,10 +136,15 @@ func (m *Metrics) Totals() Totals {
 	}
 }
 
-func (m *Metrics) setSource(s pipeline.Source) {
+// observe makes lag, queues and readiness those of s; nil when none runs.
+func (m *Metrics) observe(s *session) {
 	m.mu.Lock()
-	m.source = s
-	m.mu.Unlock()
+	defer m.mu.Unlock()
+	m.session, m.source = s, nil
+	if s != nil {
+		m.source = s.source
+	}
+	m.ready.Store(s != nil)
 }
 
 // add takes over what a worker counted and sets it to zero.

@@ -79,7 +79,7 @@ func (s *session) run(ctx context.Context) (err error) {
 		return fmt.Errorf("source %s: %w", s.g.Nodes[graph.Root].Kind, err)
 	}
 	defer func() {
-		s.o.Metrics.setSource(nil)
+		s.o.Metrics.observe(nil)
 		if cerr := s.source.Close(context.WithoutCancel(ctx)); cerr != nil {
 			err = errors.Join(err, fmt.Errorf("source %s: close: %w", s.g.Nodes[graph.Root].Kind, cerr))
 		}
@@ -87,9 +87,7 @@ func (s *session) run(ctx context.Context) (err error) {
 	if err := s.retry(ctx, "source: open", func() error { return s.source.Open(ctx, resume) }); err != nil {
 		return fmt.Errorf("source %s: %w", s.g.Nodes[graph.Root].Kind, err)
 	}
-	s.o.Metrics.setSource(s.source)
-	s.o.Metrics.ready.Store(true)
-	defer s.o.Metrics.ready.Store(false)
+	s.o.Metrics.observe(s)
 
 	// A stop drains: the reader ends with ctx, all else with abort.
 	stopDrain := context.AfterFunc(ctx, func() {
