@@ -123,8 +123,10 @@ func DetectionsSchema() *arrow.Schema {
 		{Name: "spans.end", Type: ListOf(u32)},
 		strs("values.name"),
 		strs("values.value"),
-		str("text"),                                            // of the post: evidence outlives the post's deletion
-		{Name: "text_hash", Type: arrow.PrimitiveTypes.Uint64}, // 0 when no fingerprint step ran
+		// Of the post: evidence outlives the post's deletion.
+		str("text"),
+		// 0 when no fingerprint step ran.
+		{Name: "text_hash", Type: arrow.PrimitiveTypes.Uint64},
 		{Name: "simhash", Type: arrow.PrimitiveTypes.Uint64},
 		str(ColSource),
 		{Name: ColSourceOffset, Type: arrow.PrimitiveTypes.Int64},
