@@ -204,6 +204,14 @@ func (o *Offsets) End(elements int) {
 	o.vals.Append(int32(elements))
 }
 
+// Extend closes n rows and returns their ends to be written, as End takes them.
+func (o *Offsets) Extend(n int) []int32 {
+	if o.vals.Len() == 0 {
+		o.vals.Append(0)
+	}
+	return o.vals.Extend(n)
+}
+
 // Truncate drops all rows from the n-th on and returns the number of elements
 // to which the children must be truncated.
 func (o *Offsets) Truncate(n int) (elements int) {

@@ -33,6 +33,7 @@ type operator struct {
 	offsets   fold.Offsets
 	rawTokens token.Tokens
 	rawRows   []int32
+	scanned   []token.Row
 	scratch   []byte
 	hits      []terms.Hit // of the batch; spans are those of the original text
 
@@ -89,9 +90,13 @@ func (o *operator) findRaw(rec arrow.Record) {
 	texts := column.ViewStrings(rec.Column(o.text))
 	o.rawTokens.Reset()
 	o.rawRows = append(o.rawRows[:0], 0)
-	for i := range texts.Len() {
-		o.rawTokens.Append(texts.Data, int(texts.Offsets[i]), int(texts.Offsets[i+1]))
-		o.rawRows = append(o.rawRows, int32(o.rawTokens.Len()))
+	if n := texts.Len(); cap(o.scanned) < n {
+		o.scanned = make([]token.Row, n)
+	}
+	scanned := o.scanned[:texts.Len()]
+	o.rawTokens.AppendRows(scanned, texts.Data, texts.Offsets)
+	for _, r := range scanned {
+		o.rawRows = append(o.rawRows, r.End)
 	}
 	kinds := o.scratch[:0]
 	for _, k := range o.rawTokens.Kind {

@@ -77,6 +77,7 @@ func (p *plan) New() pipeline.Operator {
 type operator struct {
 	*plan
 	tokens     token.Tokens
+	scanned    []token.Row
 	domains    token.Domains
 	hash       *column.Fixed[uint64]
 	start, end *column.Fixed[uint32]
@@ -92,19 +93,27 @@ func (o *operator) Process(_ context.Context, in pipeline.Batch, emit pipeline.E
 	folded := column.ViewStrings(in.Record.Column(o.folded))
 	urlRows, child := column.ViewList(in.Record.Column(o.urls))
 	urls := column.ViewStrings(child)
+	if n := folded.Len(); cap(o.scanned) < n {
+		o.scanned = make([]token.Row, n)
+	}
+	scanned := o.scanned[:folded.Len()]
 	o.tokens.Reset()
-	for i := range folded.Len() {
-		first := o.tokens.Len()
-		from, to := int(folded.Offsets[i]), int(folded.Offsets[i+1])
-		links, emoji := o.tokens.Append(folded.Data, from, to)
-		o.rows.End(o.tokens.Len())
-		o.count.Append(uint32(o.tokens.Len() - first - links - emoji))
-		o.addDomains(folded.Data[from:to], first, links, urls, urlRows[i], urlRows[i+1])
+	o.tokens.AppendRows(scanned, folded.Data, folded.Offsets)
+	ends, counts := o.rows.Extend(len(scanned)), o.count.Extend(len(scanned))
+	first := int32(0)
+	for i, row := range scanned {
+		ends[i] = row.End
+		counts[i] = uint32(row.End - first - row.URLs - row.Emoji)
+		if from, to := urlRows[i], urlRows[i+1]; row.URLs > 0 || from < to {
+			o.addDomains(folded.At(i), int(first), int(row.URLs), urls, from, to)
+		}
+		first = row.End
+		o.domainRows.End(o.domain.Len())
 	}
 	return emit(pipeline.Batch{Record: column.Append(in.Record, o.out, o.arrays()...), Stream: in.Stream})
 }
 
-// addDomains closes the row of url_domains: the domains of urls[from:to] and of
+// addDomains adds to the row of url_domains the domains of urls[from:to] and of
 // the row's URL tokens, in order, each once.
 func (o *operator) addDomains(folded []byte, first, links int, urls column.StringView, from, to int32) {
 	begin := o.domain.Len()
@@ -117,7 +126,6 @@ func (o *operator) addDomains(folded []byte, first, links int, urls column.Strin
 			links--
 		}
 	}
-	o.domainRows.End(o.domain.Len())
 }
 
 // addDomain adds d to the row of url_domains that begins with element begin.

@@ -42,6 +42,21 @@ func hashOf(buf []byte, from, to int) uint64 {
 	return (h ^ h>>32) * hashEnd
 }
 
+// short is Hash of n <= 16 bytes, which are given as two words.
+func short(n uint, lo, hi uint64) uint64 {
+	h := Mix(hashSeed^uint64(n)*hashLen^lo, hashOther^hi)
+	return (h ^ h>>32) * hashEnd
+}
+
+// masks holds, for each length of up to 16 bytes, which bits of two words are
+// of these.
+var masks = func() (m [17][2]uint64) {
+	for n := range m {
+		m[n] = [2]uint64{1<<(8*min(n, 8)) - 1, 1<<(8*(max(n, 8)-8)) - 1}
+	}
+	return m
+}()
+
 // words returns at most 16 bytes as two little-endian words.
 func words(b []byte) (lo, hi uint64) {
 	for i, c := range b {

@@ -66,17 +66,40 @@ func (t *Tokens) grow(n int) {
 // It returns how many of the tokens are URLs and how many emoji: those that are
 // not counted as words are.
 func (t *Tokens) Append(buf []byte, from, to int) (urls, emoji int) {
-	s := scanner{Tokens: t, buf: buf, from: from, to: to, first: t.Len()}
-	s.grow(to - from)
-	s.scan()
-	return s.urls, s.emoji
+	rows := [1]Row{}
+	t.AppendRows(rows[:], buf, []int32{int32(from), int32(to)})
+	return int(rows[0].URLs), int(rows[0].Emoji)
 }
 
-// scanner is one call of Append. Positions are those of buf.
+// Row is what AppendRows tells of a text.
+type Row struct {
+	End         int32 // of the text's tokens: those of the next text begin there
+	URLs, Emoji int32 // tokens of these kinds
+}
+
+// AppendRows is Append for the texts buf[offsets[i]:offsets[i+1]], one for each
+// element of rows, which it fills.
+func (t *Tokens) AppendRows(rows []Row, buf []byte, offsets []int32) {
+	if len(rows) == 0 {
+		return
+	}
+	base, end := int(offsets[0]), int(offsets[len(rows)])
+	s := scanner{Tokens: t, buf: buf[base:]}
+	t.maps.classify(buf[base:end])
+	for i := range rows {
+		s.from, s.to = int(offsets[i])-base, int(offsets[i+1])-base
+		s.first, s.urls, s.emoji = t.Len(), 0, 0
+		s.scan()
+		rows[i] = Row{End: int32(t.Len()), URLs: int32(s.urls), Emoji: int32(s.emoji)}
+	}
+}
+
+// scanner scans the texts of one call of AppendRows, one after the other.
+// Positions are those of buf, but for those in Tokens.
 type scanner struct {
 	*Tokens
 	buf      []byte
-	from, to int
+	from, to int // the text
 	first    int // the text's first token
 
 	urls, emoji int // tokens of these kinds

@@ -120,6 +120,44 @@ func check(t *testing.T, in []byte, toks *Tokens) {
 	}
 }
 
+// checkRows cuts in into texts at two places and checks that they have the same
+// tokens in a batch as each by itself.
+func checkRows(t *testing.T, in []byte, i, j int) {
+	t.Helper()
+	i, j = i%(len(in)+1), j%(len(in)+1)
+	for i > 0 && i < len(in) && !utf8.RuneStart(in[i]) {
+		i--
+	}
+	for j > 0 && j < len(in) && !utf8.RuneStart(in[j]) {
+		j--
+	}
+	offsets := []int32{int32(min(i, j)), int32(min(i, j)), int32(max(i, j)), int32(len(in))}
+	var toks Tokens
+	rows := make([]Row, 3)
+	toks.AppendRows(rows, in, offsets)
+	first := 0
+	for r, row := range rows {
+		part := in[offsets[r]:offsets[r+1]]
+		want, end := plain(part), int(row.End)
+		got := &Tokens{Hash: toks.Hash[first:end], Start: toks.Start[first:end], End: toks.End[first:end], Kind: toks.Kind[first:end]}
+		same(t, part, got, want)
+		first = end
+	}
+}
+
+// TestRows cuts texts in two at each character.
+func TestRows(t *testing.T) {
+	for _, s := range []string{
+		"it's don't #tag @name, @a.b x@y 12 3,4 http://t.co/a www.x.org t.me/abc end", "привет, мир: об'єкт 12:30 e\u0301\u0301 a\u0301b 東京都 x 👍🏽 ไทย",
+		strings.Repeat("longword", 20) + "'s " + strings.Repeat("длинный", 12) + "#ab",
+	} {
+		for i := range s {
+			checkRows(t, []byte(s), i, min(i+7, len(s)))
+			checkRows(t, []byte(s), i, len(s))
+		}
+	}
+}
+
 func FuzzTokens(f *testing.F) {
 	for _, s := range []string{
 		"hello don't 3.14 https://example.com/x, t.me/a @u@h.x #tag_1 #", "東京都 ไทยน้ํา 👍🏽🇩🇪🇫", "привет end.it a-b.co.uk",
@@ -160,5 +198,6 @@ func FuzzTokens(f *testing.F) {
 				t.Fatalf("%+q: token %d differs in a larger buffer", in, i)
 			}
 		}
+		checkRows(t, in, int(before), int(after))
 	})
 }

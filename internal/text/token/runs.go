@@ -1,0 +1,292 @@
+package token
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/sluicehq/sluice/internal/text"
+	"github.com/sluicehq/sluice/internal/text/token/class"
+)
+
+// What a byte does beside a run of word bytes, and to a URL: flags in beside.
+const (
+	joint  = 1 << iota // after a run: may join it to the next, or begin a URL
+	follow             // after a joint: may be of the next run, or of a URL
+	starts             // before a run: '#' and '@' begin a hashtag or a mention
+	odd                // first in a run: not a letter
+	stops              // ends a URL
+	closes             // is not the last of a URL
+	named              // is part of a handle
+)
+
+// beside holds the flags of bytes.
+var beside = func() (f [256]uint8) {
+	for flag, set := range map[uint8]string{
+		starts: "#@", joint: ".,':", odd: "_0123456789", stops: "\x7f \"<>`{}|\\^", closes: ".,:;!?'*_)]~", follow: "/",
+		named | follow: "_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+	} {
+		for i := range len(set) {
+			f[set[i]] |= flag
+		}
+	}
+	for b := range ' ' {
+		f[b] |= stops
+	}
+	for b := 0x80; b < len(f); b++ {
+		f[b] |= follow
+	}
+	return f
+}()
+
+// joined is not 0 where a run before the bytes a and b may go on behind a.
+func joined(a, b byte) uint8 { return beside[a] & (beside[b] >> 1) & joint }
+
+// scan puts the tokens of one row, whose bitmaps are there.
+func (s *scanner) scan() {
+	s.grow(s.to - s.from)
+	if s.from < s.to && s.buf[s.from]&0xc0 == 0xc0 {
+		if c, _ := s.at(s.from); c == class.Mark { // of nothing in this row
+			s.maps.special[s.from>>3] |= 1 << (s.from & 7)
+		}
+	}
+	if anyOf(s.maps.special, s.from, s.to) {
+		s.walk()
+	} else {
+		s.runs()
+	}
+}
+
+// runs is scan for rows without special characters.
+func (s *scanner) runs() {
+	in, from, to := s.buf, s.from, s.to
+	// The slices as they would be when full; n is how far they are.
+	n := s.Len()
+	hash, start, stop, kind := s.Hash[:cap(s.Hash)], s.Start[:cap(s.Start)], s.End[:cap(s.End)], s.Kind[:cap(s.Kind)]
+	carry := uint64(0) // 1 where a run reaches into the block
+	next := from       // what is before it is done
+	for k := from >> 6; k<<6 < to; k++ {
+		base := k << 6
+		w := block(s.maps.words, k)
+		w &= ^uint64(0) << max(from-base, 0)
+		w &= ^uint64(0) >> max(base+64-to, 0)
+		prev := w<<1 | carry
+		begins, ends := w&^prev, prev&^w
+		if carry != 0 {
+			ends &= ends - 1
+		}
+		carry = w >> 63
+		begins &= ^uint64(0) << max(next-base, 0)
+		if next > base {
+			ends &= ^uint64(1) << (next - base)
+		}
+		for begins != 0 {
+			i := base + bits.TrailingZeros64(begins)
+			begins &= begins - 1
+			end := base + bits.TrailingZeros64(ends)
+			if ends == 0 {
+				end = s.runEnd(base + 64)
+			}
+			ends &= ends - 1
+			var before byte
+			if i > from {
+				before = in[i-1]
+			}
+			if end+16 < len(in) && beside[before]&starts|beside[in[i]]&odd|joined(in[end], in[end+1]) == 0 {
+				// Fast path: a word.
+				if length := end - i; length <= 16 {
+					x, y := binary.LittleEndian.Uint64(in[i:]), binary.LittleEndian.Uint64(in[i+8:])
+					hash[n] = short(uint(length), x&masks[length][0], y&masks[length][1])
+				} else {
+					hash[n] = hashOf(in, i, end)
+				}
+				start[n], stop[n], kind[n] = uint32(i-from), uint32(end-from), text.Word
+				n++
+				continue
+			}
+			s.truncate(n)
+			next = s.oddRun(i, end, before)
+			n = s.Len()
+			if next > end {
+				begins &= ^uint64(0) << (next - base)
+				ends &= ^uint64(1) << (next - base)
+			}
+		}
+	}
+	s.truncate(n)
+}
+
+// runEnd returns the end of the run that i is in, or i where it is in none.
+func (s *scanner) runEnd(i int) int {
+	for i < s.to {
+		w := ^at(s.maps.words, i)
+		if skip := bits.TrailingZeros64(w); skip < window {
+			return min(i+skip, s.to)
+		}
+		i += window
+	}
+	return s.to
+}
+
+// oddRun puts what begins with the run i..end, behind the byte before, which
+// is more or less than a word, and returns where the scan goes on. There is
+// nothing special in the run and behind it.
+func (s *scanner) oddRun(i, end int, before byte) int {
+	in := s.buf
+	more := end+1 < s.to && joined(in[end], in[end+1]) != 0
+	switch {
+	case before == '@':
+		if s.plainMention(i, end) {
+			s.put(i, end, text.Mention)
+			return end
+		}
+	case !more:
+		if k := s.simple(i, end, before); k != 0 {
+			s.put(i, end, k)
+			return end
+		}
+	case before != '#' && in[end] == ':':
+		if u := s.url(i, end); u > end {
+			return s.wholeRuns(u)
+		}
+	case before != '#' && in[end] == '\'' && isAlpha(in[i]):
+		if e := s.contraction(end); e > 0 {
+			s.put(i, e, text.Word)
+			return e
+		}
+	}
+	return s.wholeRuns(s.slow(i))
+}
+
+// wholeRuns puts the rest of the run in which i is, if it is in one, and what
+// follows, up to a place that is in none.
+func (s *scanner) wholeRuns(i int) int {
+	for i < s.to && at(s.maps.words, i)&1 == 1 {
+		i = s.slow(i)
+	}
+	return i
+}
+
+func isAlpha(b byte) bool { return b|0x20 >= 'a' && b|0x20 <= 'z' }
+
+// contraction returns the end of a word that has an apostrophe at i, between
+// letters of ASCII, or 0 where something else is there.
+func (s *scanner) contraction(i int) int {
+	in := s.buf
+	for i+1 < s.to && in[i] == '\'' && isAlpha(in[i-1]) && isAlpha(in[i+1]) {
+		if i = s.runEnd(i + 1); i == s.to {
+			return i
+		}
+		if i+1 == s.to || joined(in[i], in[i+1]) == 0 {
+			return i
+		}
+	}
+	return 0
+}
+
+// plainMention reports whether the run i..end, behind '@', is a mention of
+// letters, digits and '_' of ASCII and ends there.
+func (s *scanner) plainMention(i, end int) bool {
+	if i-2 >= s.from && at(s.maps.words, i-2)&1 == 1 {
+		return false
+	}
+	if end < s.to {
+		if b := s.buf[end]; (b == '.' || b == '-' || b == '@') && end+1 < s.to && isAlnum(s.buf[end+1]) {
+			return false
+		}
+	}
+	var all byte
+	for _, b := range s.buf[i:end] {
+		all |= b
+	}
+	return all < 0x80
+}
+
+// simple returns the kind of the run i..end that is not a word and not joined
+// to another, where it is a word all the same, a plain number or hashtag, else 0.
+func (s *scanner) simple(i, end int, before byte) text.Kind {
+	in := s.buf
+	if before == '#' {
+		if in[i] >= 'a' && (i == s.from+1 || in[i-2] <= ' ') {
+			return text.Hashtag
+		}
+		return 0
+	}
+	if beside[in[i]]&odd == 0 {
+		return text.Word
+	}
+	if end-i > 8 || i+8 > len(in) {
+		return 0
+	}
+	x := binary.LittleEndian.Uint64(in[i:])<<(64-8*(end-i)) ^ '0'*every
+	x ^= 1<<(64-8*(end-i)) - 1&('0'*every) // the bytes that are not of the run
+	if (x|(x+(0x80-10)*every))&highs == 0 {
+		return text.Number
+	}
+	return 0
+}
+
+// walk is scan for rows with special characters: it goes from one run or
+// special character to the next.
+func (s *scanner) walk() {
+	words, special := s.maps.words, s.maps.special
+	for i := s.from; i < s.to; {
+		w, x := at(words, i), at(special, i)
+		if left := s.to - i; left < 64 {
+			w &= 1<<left - 1
+			x &= 1<<left - 1
+		}
+		skip := bits.TrailingZeros64(w | x)
+		if skip >= window {
+			i += window
+			continue
+		}
+		i += skip
+		w, x = w>>skip, x>>skip
+		length := bits.TrailingZeros64(^w)
+		end := i + length
+		if length > 0 && skip+length < window-1 && x<<(63-length) == 0 {
+			// The window shows the run and the byte behind it; there is nothing
+			// special.
+			var before byte
+			if i > s.from {
+				before = s.buf[i-1]
+			}
+			if before != '#' && beside[s.buf[i]]&odd == 0 && before != '@' && (end+1 >= s.to || joined(s.buf[end], s.buf[end+1]) == 0) {
+				s.put(i, end, text.Word)
+				i = end
+			} else {
+				i = s.oddRun(i, end, before)
+			}
+			continue
+		}
+		i = s.wholeRuns(s.slow(i))
+	}
+}
+
+// put appends the token buf[from:to].
+func (s *scanner) put(from, to int, kind text.Kind) {
+	n := len(s.Hash)
+	s.Hash, s.Start, s.End, s.Kind = s.Hash[:n+1], s.Start[:n+1], s.End[:n+1], s.Kind[:n+1]
+	s.Hash[n] = hashOf(s.buf, from, to)
+	s.Start[n] = uint32(from - s.from)
+	s.End[n] = uint32(to - s.from)
+	s.Kind[n] = kind
+}
+
+// slow puts what begins at i, which is not a word by itself, character by
+// character, and returns where it ends.
+func (s *scanner) slow(i int) int {
+	if i > s.from {
+		end := i
+		switch s.buf[i-1] {
+		case '#':
+			end = s.hashtag(i - 1)
+		case '@':
+			end = s.mention(i - 1)
+		}
+		if end > i {
+			return end
+		}
+	}
+	return s.one(i)
+}
