@@ -91,25 +91,32 @@ func (s *scanner) runs() {
 			if i > from {
 				before = in[i-1]
 			}
-			if end+16 < len(in) && beside[before]&starts|beside[in[i]]&odd|joined(in[end], in[end+1]) == 0 {
-				// Fast path: a word.
-				if length := end - i; length <= 16 {
-					x, y := binary.LittleEndian.Uint64(in[i:]), binary.LittleEndian.Uint64(in[i+8:])
-					hash[n] = short(uint(length), x&masks[length][0], y&masks[length][1])
-				} else {
-					hash[n] = hashOf(in, i, end)
+			k := text.Word
+			if end+16 >= len(in) || beside[before]&starts|beside[in[i]]&odd|joined(in[end], in[end+1]) != 0 {
+				var to int
+				if k, to = s.oddRun(i, end, before); k == 0 {
+					s.truncate(n)
+					to = s.oddEnd(i, end, before)
+					n = s.Len()
 				}
-				start[n], stop[n], kind[n] = uint32(i-from), uint32(end-from), text.Word
-				n++
-				continue
+				if to > end {
+					next, end = to, to
+					begins &= ^uint64(0) << (next - base)
+					ends &= ^uint64(1) << (next - base)
+				}
+				if k == 0 {
+					continue
+				}
 			}
-			s.truncate(n)
-			next = s.oddRun(i, end, before)
-			n = s.Len()
-			if next > end {
-				begins &= ^uint64(0) << (next - base)
-				ends &= ^uint64(1) << (next - base)
+			if length := end - i; length <= 16 && i+16 <= len(in) {
+				// Fast path: the hash without a call.
+				x, y := binary.LittleEndian.Uint64(in[i:]), binary.LittleEndian.Uint64(in[i+8:])
+				hash[n] = short(uint(length), x&masks[length][0], y&masks[length][1])
+			} else {
+				hash[n] = hashOf(in, i, end)
 			}
+			start[n], stop[n], kind[n] = uint32(i-from), uint32(end-from), k
+			n++
 		}
 	}
 	s.truncate(n)
@@ -127,31 +134,33 @@ func (s *scanner) runEnd(i int) int {
 	return s.to
 }
 
-// oddRun puts what begins with the run i..end, behind the byte before, which
-// is more or less than a word, and returns where the scan goes on. There is
+// oddRun returns the kind and the end of the token that begins at i, with the
+// run i..end, where that takes no reading by character; else 0. The byte before
+// the run and what is behind it may make it more or less than a word. There is
 // nothing special in the run and behind it.
-func (s *scanner) oddRun(i, end int, before byte) int {
+func (s *scanner) oddRun(i, end int, before byte) (text.Kind, int) {
 	in := s.buf
-	more := end+1 < s.to && joined(in[end], in[end+1]) != 0
 	switch {
 	case before == '@':
 		if s.plainMention(i, end) {
-			s.put(i, end, text.Mention)
-			return end
+			return text.Mention, end
 		}
-	case !more:
-		if k := s.simple(i, end, before); k != 0 {
-			s.put(i, end, k)
-			return end
-		}
-	case before != '#' && in[end] == ':':
-		if u := s.url(i, end); u > end {
-			return s.wholeRuns(u)
-		}
+	case end+1 >= s.to || joined(in[end], in[end+1]) == 0:
+		return s.simple(i, end, before), end
 	case before != '#' && in[end] == '\'' && isAlpha(in[i]):
 		if e := s.contraction(end); e > 0 {
-			s.put(i, e, text.Word)
-			return e
+			return text.Word, e
+		}
+	}
+	return 0, end
+}
+
+// oddEnd puts what begins with the run i..end, of which oddRun knows nothing,
+// and returns where the scan goes on.
+func (s *scanner) oddEnd(i, end int, before byte) int {
+	if end < s.to && s.buf[end] == ':' && beside[before]&starts == 0 {
+		if u := s.url(i, end); u > end {
+			return s.wholeRuns(u)
 		}
 	}
 	return s.wholeRuns(s.slow(i))
@@ -251,11 +260,11 @@ func (s *scanner) walk() {
 			if i > s.from {
 				before = s.buf[i-1]
 			}
-			if before != '#' && beside[s.buf[i]]&odd == 0 && before != '@' && (end+1 >= s.to || joined(s.buf[end], s.buf[end+1]) == 0) {
-				s.put(i, end, text.Word)
-				i = end
+			if k, to := s.oddRun(i, end, before); k != 0 {
+				s.put(i, to, k)
+				i = to
 			} else {
-				i = s.oddRun(i, end, before)
+				i = s.oddEnd(i, end, before)
 			}
 			continue
 		}

@@ -72,14 +72,11 @@ func anyOf(m []byte, from, to int) bool {
 	return false
 }
 
-// load returns the 8 bytes at buf[i:], with blanks behind the end.
-func load(buf []byte, i int) uint64 {
-	if i+8 <= len(buf) {
-		return binary.LittleEndian.Uint64(buf[i:])
-	}
+// last returns less than 8 bytes as a word, with blanks behind them.
+func last(b []byte) uint64 {
 	x := uint64(blank)
-	for j := len(buf) - 1; j >= i; j-- {
-		x = x<<8 | uint64(buf[j])
+	for j := len(b) - 1; j >= 0; j-- {
+		x = x<<8 | uint64(b[j])
 	}
 	return x
 }
@@ -115,7 +112,12 @@ func (m *bitmaps) classify(buf []byte) {
 	var over, overWords uint64
 	words := m.words[:(len(buf)+7)/8]
 	for g := range words {
-		x := load(buf, 8*g)
+		var x uint64
+		if i := 8 * g; i <= len(buf)-8 {
+			x = binary.LittleEndian.Uint64(buf[i : i+8])
+		} else {
+			x = last(buf[i:])
+		}
 		if x&highs == 0 {
 			// Fast path: ASCII; no character reaches into the group.
 			words[g] = byte(gather(wordASCII(x)))
