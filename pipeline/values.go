@@ -55,8 +55,8 @@ var byteUnits = []struct {
 func ParseByteSize(s string) (ByteSize, error) {
 	low, factor := strings.ToLower(strings.TrimSpace(s)), 1.0
 	for _, u := range byteUnits {
-		if strings.HasSuffix(low, u.suffix) {
-			low, factor = strings.TrimSpace(strings.TrimSuffix(low, u.suffix)), u.factor
+		if before, ok := strings.CutSuffix(low, u.suffix); ok {
+			low, factor = strings.TrimSpace(before), u.factor
 			break
 		}
 	}

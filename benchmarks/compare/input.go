@@ -115,7 +115,7 @@ func count(path string) (rows, size int64, err error) {
 func words(dictionary string) []string {
 	var all []string
 	if data, err := os.ReadFile(dictionary); err == nil {
-		for _, w := range strings.Fields(string(data)) {
+		for w := range strings.FieldsSeq(string(data)) {
 			if len(w) >= 4 && strings.Trim(w, "abcdefghijklmnopqrstuvwxyz") == "" {
 				all = append(all, w)
 			}

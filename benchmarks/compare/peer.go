@@ -47,7 +47,7 @@ func startPeer(ctx context.Context, dir string, in *input) (*peer, error) {
 	}
 	fill := strings.NewReplacer("{terms}", in.termsFile, "{posts}", in.posts, "{needles}", "['"+strings.Join(in.words, "','")+"']")
 	p.set, p.substring = fill.Replace(sql.SelectSet), fill.Replace(sql.SelectSubstring)
-	for _, stmt := range strings.Split(fill.Replace(sql.Setup), ";") {
+	for stmt := range strings.SplitSeq(fill.Replace(sql.Setup), ";") {
 		if err := p.conn.Exec(ctx, stmt); err != nil {
 			p.stop()
 			return nil, fmt.Errorf("%s: %w", stmt, err)

@@ -90,7 +90,20 @@ Begin with:  sluice create > pipeline.yaml && sluice run pipeline.yaml`,
 	for _, c := range root.Commands() {
 		c.Args = usageArgs(c.Args)
 	}
-	root.Args = usageArgs(cobra.NoArgs)
+	// Without a RunE of its own the root would answer a mistyped command with
+	// its help and the exit code 0.
+	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	root.Args = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		msg := fmt.Sprintf("unknown command %q", args[0])
+		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+			msg += fmt.Sprintf("; did you mean %q?", near[0])
+		}
+		return usage(errors.New(msg + " `sluice --help` lists the commands"))
+	}
+	root.SuggestionsMinimumDistance = 2
 	return root
 }
 

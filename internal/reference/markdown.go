@@ -167,7 +167,7 @@ func cell(s string) string {
 
 func indent(text, pad string) string {
 	var b strings.Builder
-	for _, line := range strings.Split(strings.TrimRight(text, "\n "), "\n") {
+	for line := range strings.SplitSeq(strings.TrimRight(text, "\n "), "\n") {
 		if strings.TrimSpace(line) != "" {
 			b.WriteString(pad + line)
 		}

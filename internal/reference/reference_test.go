@@ -186,7 +186,7 @@ func TestStarterDefaultsUncommented(t *testing.T) {
 	}
 	var out []string
 	top := false
-	for _, line := range strings.Split(string(text), "\n") {
+	for line := range strings.SplitSeq(string(text), "\n") {
 		if strings.HasPrefix(line, "# engine:") {
 			top = true
 		}

@@ -227,7 +227,7 @@ func (w *starter) value(level int, key string, n *yaml.Node) {
 	if err := enc.Encode(m); err != nil {
 		return // the check of the whole file reports what is missing
 	}
-	for _, l := range strings.Split(strings.TrimRight(b.String(), "\n"), "\n") {
+	for l := range strings.SplitSeq(strings.TrimRight(b.String(), "\n"), "\n") {
 		w.line(level, false, l)
 	}
 }
@@ -236,7 +236,7 @@ func (w *starter) value(level int, key string, n *yaml.Node) {
 func wrap(text string, width int) []string {
 	var lines []string
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		if line != "" && len(line)+1+len(word) > width {
 			lines = append(lines, line)
 			line = ""

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"strconv"
 	"strings"
@@ -243,9 +244,7 @@ func appendRandom(b array.Builder, next func(int) int) {
 // rowVars binds one row for cel-go, read without any code of the evaluator.
 func rowVars(env *Env, rec arrow.Record, row int, lists map[string]any) map[string]any {
 	vars := map[string]any{}
-	for k, v := range lists {
-		vars[k] = v
-	}
+	maps.Copy(vars, lists)
 	for i, f := range rec.Schema().Fields() {
 		var v any
 		col := rec.Column(i)

@@ -175,7 +175,7 @@ func (p *parser) invalidUTF8(data []byte) Pos {
 // lineStarts returns the offsets at which lines begin, as YAML counts lines.
 func lineStarts(data []byte) []int {
 	starts := []int{0}
-	for i := 0; i < len(data); i++ {
+	for i := range data {
 		switch c := data[i]; {
 		case c == '\n', c == '\r' && (i+1 == len(data) || data[i+1] != '\n'):
 			starts = append(starts, i+1)

@@ -94,7 +94,7 @@ func TestFiles(t *testing.T) {
 func splitFiles(in string) files {
 	out := files{}
 	name, body := "rules.yaml", []string{}
-	for _, l := range strings.Split(in, "\n") {
+	for l := range strings.SplitSeq(in, "\n") {
 		if p, ok := strings.CutPrefix(l, "=== "); ok {
 			if len(body) > 0 {
 				out[name] = strings.Join(body, "\n")
@@ -121,7 +121,7 @@ func TestConditions(t *testing.T) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			if d.Cmd == "posts" {
 				var rows []pipelinetest.Row
-				for _, l := range strings.Split(d.Input, "\n") {
+				for l := range strings.SplitSeq(d.Input, "\n") {
 					var r pipelinetest.Row
 					if err := json.Unmarshal([]byte(l), &r); err != nil {
 						t.Fatal(err)
@@ -132,7 +132,7 @@ func TestConditions(t *testing.T) {
 				return fmt.Sprintf("%d rows\n", rec.NumRows())
 			}
 			var b strings.Builder
-			for _, when := range strings.Split(d.Input, "\n") {
+			for when := range strings.SplitSeq(d.Input, "\n") {
 				b.WriteString(evalOne(t, env, rec, when) + "\n")
 			}
 			return b.String()
@@ -218,8 +218,8 @@ func TestPlacesOfEveryStyle(t *testing.T) {
 			src := fmt.Sprintf(tmpl, "nowhere")
 			want := Pos{File: "f"}
 			for i, l := range strings.Split(src, "\n") {
-				if at := strings.Index(l, "nowhere"); at >= 0 {
-					want.Line, want.Col = i+1, len([]rune(l[:at]))+1
+				if before, _, ok := strings.Cut(l, "nowhere"); ok {
+					want.Line, want.Col = i+1, len([]rune(before))+1
 				}
 			}
 			rules, err := ParseFile("f", []byte(src))

@@ -253,10 +253,10 @@ func (t *tables) loadTerms() error {
 		e := term{text: strings.TrimSpace(f[0])}
 		r, _ := utf8.DecodeRuneInString(e.text)
 		e.latin, e.cyrillic = r < utf8.RuneSelf, unicode.Is(unicode.Cyrillic, r)
-		for _, w := range strings.Split(f[2], ";") {
+		for w := range strings.SplitSeq(f[2], ";") {
 			e.lookalike = append(e.lookalike, strings.TrimSpace(w))
 		}
-		for _, code := range strings.Fields(f[1]) {
+		for code := range strings.FieldsSeq(f[1]) {
 			i := t.language(code)
 			if i < 0 || len(t.langs[i].planted[plantTerm]) == 0 {
 				return fmt.Errorf("%s:%d: language %q has no planted texts", name, n+1, code)

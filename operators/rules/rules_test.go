@@ -3,6 +3,7 @@ package rules_test
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -64,9 +65,7 @@ func input(t testing.TB, mem memory.Allocator) arrow.Record {
 		"hits.start": []int{0, 10, 17}, "hits.end": []int{5, 16, 19}, "created_at": "2026-01-02T00:00:00Z", "author_created_at": "2026-01-01T12:00:00Z",
 	}
 	news := pipelinetest.Row{}
-	for k, v := range hit {
-		news[k] = v
-	}
+	maps.Copy(news, hit)
 	news["match.news_context"] = 1
 	delete(news, "author_created_at")
 	rows := []pipelinetest.Row{

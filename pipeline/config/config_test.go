@@ -143,7 +143,7 @@ func TestDataDriven(t *testing.T) {
 				w.files[name] = unescape(d.Input) + "\n"
 				return ""
 			case "env":
-				for _, line := range strings.Split(d.Input, "\n") {
+				for line := range strings.SplitSeq(d.Input, "\n") {
 					k, v, _ := strings.Cut(line, "=")
 					w.env[k] = unescape(v)
 				}
@@ -167,7 +167,7 @@ func unescape(s string) string {
 func (w *world) load(d *datadriven.TestData) string {
 	o := w.options()
 	var text []string
-	for _, line := range strings.Split(d.Input, "\n") {
+	for line := range strings.SplitSeq(d.Input, "\n") {
 		if s, ok := strings.CutPrefix(line, "+ set "); ok {
 			o.Sets = append(o.Sets, s)
 		} else if s, ok := strings.CutPrefix(line, "+ env "); ok {

@@ -49,7 +49,7 @@ func fieldsOf(t reflect.Type) []field {
 			index: []int{i}, typ: sf.Type,
 		}
 		if e := sf.Tag.Get("enum"); e != "" {
-			for _, v := range strings.Split(e, ",") {
+			for v := range strings.SplitSeq(e, ",") {
 				f.enum = append(f.enum, strings.TrimSpace(v))
 			}
 		}

@@ -13,9 +13,10 @@ const tail = "\npipeline: p\nsource: s\nsinks: [s]\n"
 // TestHostileFiles feeds files that are made to be expensive. Each must be
 // refused with an error that says so, soon.
 func TestHostileFiles(t *testing.T) {
-	bomb := "x-0: &a0 [x,x,x,x,x,x,x,x,x,x]\n"
+	var bomb strings.Builder
+	bomb.WriteString("x-0: &a0 [x,x,x,x,x,x,x,x,x,x]\n")
 	for i := 1; i < 10; i++ {
-		bomb += fmt.Sprintf("x-%d: &a%d [%s*a%d]\n", i, i, strings.Repeat(fmt.Sprintf("*a%d,", i-1), 9), i-1)
+		bomb.WriteString(fmt.Sprintf("x-%d: &a%d [%s*a%d]\n", i, i, strings.Repeat(fmt.Sprintf("*a%d,", i-1), 9), i-1))
 	}
 	wide := "x-0: &big " + strings.Repeat("y", 100_000) + "\nx-1: [" + strings.Repeat("*big,", 1000) + "]\n"
 	deepKeys := ""
@@ -34,7 +35,7 @@ func TestHostileFiles(t *testing.T) {
 		{"flow maps", strings.Repeat("{a: ", 200_000), "nested too deep"},
 		{"nodes", "x-a: [" + strings.Repeat("x,", 120_000) + "]" + tail, "too big"},
 		{"keys", "x-a:\n" + strings.Repeat(" a: 1\n", 100_000) + tail, "duplicate key"},
-		{"alias bomb", bomb + tail, "too big"},
+		{"alias bomb", bomb.String() + tail, "too big"},
 		{"alias text", wide + tail, "too big"},
 		{"long paths", "engine:\n " + strings.ReplaceAll(deepKeys, "\n", "\n ") + tail, "paths of all settings"},
 		{"long key", strings.Repeat("k", 200) + ": 1" + tail, "more than 128 bytes"},

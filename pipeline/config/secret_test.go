@@ -71,7 +71,7 @@ func TestNoSecretInErrors(t *testing.T) {
 	failed := 0
 	for _, p := range positions {
 		for _, ref := range []string{`"${SECRET}"`, `"a ${SECRET} b"`, `"${file:/x}"`, `"${OK}${SECRET}"`} {
-			_, err := Parse("p.yaml", []byte(fmt.Sprintf(p, ref)), secretWorld())
+			_, err := Parse("p.yaml", fmt.Appendf(nil, p, ref), secretWorld())
 			if err == nil {
 				continue
 			}

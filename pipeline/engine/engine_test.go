@@ -87,7 +87,7 @@ func (r *rig) run(ctx, abort context.Context, yaml string) error {
 	}
 	defer store.Close()
 	put := func(yaml string) checkpoint.Hash {
-		h, err := store.PutManifest(checkpoint.Manifest{Config: []byte(fmt.Sprintf("%q", yaml))}, nil)
+		h, err := store.PutManifest(checkpoint.Manifest{Config: fmt.Appendf(nil, "%q", yaml)}, nil)
 		if err != nil {
 			r.t.Fatal(err)
 		}
@@ -389,11 +389,12 @@ func TestMetrics(t *testing.T) {
 	got := map[string]float64{}
 	for _, f := range after {
 		for _, v := range f.GetMetric() {
-			name := f.GetName()
+			var name strings.Builder
+			name.WriteString(f.GetName())
 			for _, l := range v.GetLabel() {
-				name += " " + l.GetValue()
+				name.WriteString(" " + l.GetValue())
 			}
-			got[name] = v.GetCounter().GetValue()
+			got[name.String()] = v.GetCounter().GetValue()
 		}
 	}
 	bad := float64(len(r.sink.Rows(pipeline.Rejected)))
