@@ -14,6 +14,10 @@ type column struct {
 	index int         // position in the records of the stream
 	field arrow.Field // name, Arrow type, nullability
 	ddl   string      // ClickHouse type that the sink creates it with
+
+	// omittable tells that the table puts in the Arrow column's zero (null, if
+	// it is nullable) by itself where an INSERT leaves the column out.
+	omittable bool
 }
 
 // storedColumns lists the columns of schema that are stored: all but the

@@ -1,17 +1,14 @@
 package clickhouse
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
-	"github.com/apache/arrow/go/v15/arrow/ipc"
 
 	"github.com/sluicehq/sluice/pipeline"
 )
@@ -30,30 +27,45 @@ func newTarget(table string, in *arrow.Schema, types map[string]string) (*target
 	if err != nil {
 		return nil, err
 	}
+	return targetOf(table, cols, in.NumFields()), nil
+}
+
+func targetOf(table string, cols []column, width int) *target {
 	fields := make([]arrow.Field, len(cols))
 	for i, c := range cols {
 		fields[i] = arrow.Field{Name: c.field.Name, Type: c.field.Type, Nullable: c.field.Nullable}
 	}
 	return &target{
-		table: table, columns: cols, width: in.NumFields(),
+		table: table, columns: cols, width: width,
 		schema: arrow.NewSchema(fields, nil),
 		insert: "INSERT INTO " + quoteName(table) + " (" + quoteNames(cols) + ")",
-	}, nil
+	}
+}
+
+// check fails unless the records have the columns that the plan has.
+func (t *target) check(records []arrow.Record) error {
+	for _, rec := range records {
+		if int(rec.NumCols()) != t.width {
+			return fmt.Errorf("%s: a batch has %d columns, the plan has %d", t.table, rec.NumCols(), t.width)
+		}
+		for _, c := range t.columns {
+			if col := rec.Column(c.index); col.DataType().ID() != c.field.Type.ID() {
+				return fmt.Errorf("%s: column %q of a batch is of type %s, the plan has %s", t.table, c.field.Name, col.DataType(), c.field.Type)
+			}
+		}
+	}
+	return nil
 }
 
 // project returns the stored columns of a record of the stream, to be
 // released.
 func (t *target) project(rec arrow.Record) (arrow.Record, error) {
-	if int(rec.NumCols()) != t.width {
-		return nil, fmt.Errorf("%s: a batch has %d columns, the plan has %d", t.table, rec.NumCols(), t.width)
+	if err := t.check([]arrow.Record{rec}); err != nil {
+		return nil, err
 	}
 	cols := make([]arrow.Array, len(t.columns))
 	for i, c := range t.columns {
-		col := rec.Column(c.index)
-		if col.DataType().ID() != c.field.Type.ID() {
-			return nil, fmt.Errorf("%s: column %q of a batch is of type %s, the plan has %s", t.table, c.field.Name, col.DataType(), c.field.Type)
-		}
-		cols[i] = col
+		cols[i] = rec.Column(c.index)
 	}
 	return array.NewRecord(t.schema, cols, rec.NumRows()), nil
 }
@@ -61,66 +73,6 @@ func (t *target) project(rec arrow.Record) (arrow.Record, error) {
 // inserter writes the records as one INSERT. Implementations differ in the
 // bytes that they send, never in the rows that arrive.
 type inserter func(ctx context.Context, conn driver.Conn, t *target, records []arrow.Record) error
-
-// insertArrow sends the records as they are, as an Arrow IPC stream over HTTP.
-func insertArrow(compression string) inserter {
-	return func(ctx context.Context, conn driver.Conn, t *target, records []arrow.Record) error {
-		return conn.InsertFormat(ctx, "ArrowStream", t.insert, newIPCReader(t, records, compression))
-	}
-}
-
-// ipcReader encodes records as an Arrow IPC stream, one record at a time, as
-// it is read: its memory is that of one encoded record.
-type ipcReader struct {
-	target  *target
-	records []arrow.Record
-	buf     bytes.Buffer
-	writer  *ipc.Writer
-	err     error // what Read returns when buf is empty
-}
-
-func newIPCReader(t *target, records []arrow.Record, compression string) *ipcReader {
-	r := &ipcReader{target: t, records: records}
-	opts := []ipc.Option{ipc.WithSchema(t.schema)}
-	switch compression {
-	case "lz4":
-		opts = append(opts, ipc.WithLZ4())
-	case "zstd":
-		opts = append(opts, ipc.WithZstd())
-	}
-	r.writer = ipc.NewWriter(&r.buf, opts...)
-	return r
-}
-
-func (r *ipcReader) Read(p []byte) (int, error) {
-	for r.buf.Len() == 0 {
-		if r.err != nil {
-			return 0, r.err
-		}
-		r.err = r.fill()
-	}
-	return r.buf.Read(p)
-}
-
-// fill encodes the next record, or the end of the stream.
-func (r *ipcReader) fill() error {
-	if len(r.records) == 0 {
-		if err := r.writer.Close(); err != nil {
-			return fmt.Errorf("encode %s: %w", r.target.table, err)
-		}
-		return io.EOF
-	}
-	rec, err := r.target.project(r.records[0])
-	if err != nil {
-		return err
-	}
-	defer rec.Release()
-	r.records = r.records[1:]
-	if err := r.writer.Write(rec); err != nil {
-		return fmt.Errorf("encode %s: %w", r.target.table, err)
-	}
-	return nil
-}
 
 // version is a server's version, for what depends on it.
 type version struct{ major, minor uint64 }

@@ -97,11 +97,12 @@ func baseColumns() map[string]bool {
 }
 
 // fit brings the table up to the columns that t writes: it adds those that
-// only this pipeline has, and reports every other difference.
+// only this pipeline has, and reports every other difference. It marks the
+// columns of t that an INSERT may leave out.
 func fit(ctx context.Context, conn driver.Conn, t *target, info *tableInfo, log *slog.Logger) error {
 	base := baseColumns()
 	var errs []error
-	for _, c := range t.columns {
+	for i, c := range t.columns {
 		name := c.field.Name
 		have, ok := info.columns[name]
 		switch {
@@ -120,6 +121,9 @@ func fit(ctx context.Context, conn driver.Conn, t *target, info *tableInfo, log 
 				"rename the pipeline's column, or run: ALTER TABLE %s MODIFY COLUMN %s %s",
 				t.table, name, have.typ, c.ddl, c.field.Type, t.table, quoteName(name), c.ddl))
 		}
+		// A default that somebody has set, or a null where the pipeline has an
+		// empty string, is another value than ours.
+		t.columns[i].omittable = !ok || have.kind == "" && strings.Contains(have.typ, "Nullable(") == c.field.Nullable
 	}
 	return errors.Join(errs...)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -106,9 +107,11 @@ func (s *Sink) createDatabase(ctx context.Context) error {
 // the config asks of them.
 func (s *Sink) checkTables(ctx context.Context) error {
 	byTable := map[string]*target{"epochs": s.ledger}
-	for _, t := range s.targets {
+	for stream, t := range s.targets {
 		if t != nil {
-			byTable[t.table] = t
+			own := *t // the plan is not ours to mark
+			own.columns = slices.Clone(t.columns)
+			s.targets[stream], byTable[t.table] = &own, &own
 		}
 	}
 	if err := setTextIndex(ctx, s.conn, s.version, s.cfg.TextIndex, s.log); err != nil {
