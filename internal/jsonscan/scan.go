@@ -59,24 +59,32 @@ const (
 )
 
 // stops marks the bytes of x that end a run of plain string bytes: a quote, a
-// backslash, a control character. Only the lowest mark is exact.
+// backslash, a control character. Only the lowest mark is exact. Flipping bit 1
+// swaps the quote (0x22) and the space (0x20), so that one comparison with 0x21
+// finds control characters and quotes.
 func stops(x uint64) uint64 {
-	q, b := x^'"'*ones, x^'\\'*ones
-	return ((q-ones)&^q | (b-ones)&^b | (x-0x20*ones)&^x) & highs
+	return ((x ^ 0x02*ones - 0x21*ones) | (x ^ '\\'*ones - ones)) &^ x & highs
 }
 
 // String scans a string whose opening quote is at b[i-1]. It returns the
 // position of the closing quote, or that of the error.
 func String(b []byte, i int) (int, Status) {
-	// Fast path: plain ASCII, with more of the text behind it.
+	// Fast path: plain ASCII, with more of the text behind it; two words at a
+	// time, so that bounds are checked half as often.
 	start, seen := i, uint64(0)
-	for i+8 <= len(b) {
-		x := binary.LittleEndian.Uint64(b[i : i+8])
+	for i+16 <= len(b) {
+		words := (*[16]byte)(b[i:])
+		x := binary.LittleEndian.Uint64(words[:8])
 		m := stops(x)
 		if m == 0 {
 			seen |= x
 			i += 8
-			continue
+			x = binary.LittleEndian.Uint64(words[8:])
+			if m = stops(x); m == 0 {
+				seen |= x
+				i += 8
+				continue
+			}
 		}
 		seen |= x & (m&-m - 1)
 		i += bits.TrailingZeros64(m) >> 3

@@ -21,6 +21,8 @@ type posts struct {
 	p       *plan
 	rows    int
 	scalars []scalarBuilder
+	texts   []*texts         // of the scalars that are strings and not constant
+	numbers []*scalarBuilder // those that are no strings
 	lists   []listBuilder
 	offsets *column.Fixed[int64]
 
@@ -35,7 +37,8 @@ type posts struct {
 // its type.
 type scalarBuilder struct {
 	plan   *colPlan
-	filled int // rows in the builder
+	slot   int
+	filled int // rows in the builder, but for texts
 	texts  *texts
 	ints   *column.Fixed[int64]
 	floats *column.Fixed[float64]
@@ -58,13 +61,18 @@ func (b *posts) init(p *plan) {
 	b.columns = make([]arrow.Array, p.schema.NumFields())
 	b.source = p.schema.FieldIndices(pipeline.ColSource)[0]
 	b.offset = p.schema.FieldIndices(pipeline.ColSourceOffset)[0]
+	b.scalars = make([]scalarBuilder, len(p.scalars))
 	for i := range p.scalars {
-		s := scalarBuilder{plan: &p.scalars[i]}
+		s := &b.scalars[i]
+		s.plan, s.slot = &p.scalars[i], i
 		dt := s.plan.kind.arrow()
 		switch s.plan.kind {
 		case typeString:
-			s.texts = &texts{mem: p.mem}
+			s.texts = &texts{mem: p.mem, slot: i}
 			s.none = repeated(s.plan.constant)
+			if !s.plan.isConst {
+				b.texts = append(b.texts, s.texts)
+			}
 		case typeFloat:
 			s.floats = column.NewFixed[float64](p.mem)
 		case typeBool:
@@ -74,8 +82,8 @@ func (b *posts) init(p *plan) {
 		}
 		if s.none == nil {
 			s.none = nulls(dt)
+			b.numbers = append(b.numbers, s)
 		}
-		b.scalars = append(b.scalars, s)
 	}
 	for i := range p.lists {
 		b.lists = append(b.lists, listBuilder{
@@ -117,44 +125,54 @@ func emptyLists() arrow.Array {
 // append adds a row that was checked.
 func (b *posts) append(r *row, offset int64) {
 	b.offsets.Append(offset)
-	for i, v := range r.w.slots[:len(b.scalars)] {
+	slots := r.w.slots
+	for _, t := range b.texts {
+		v := slots[t.slot]
 		if v.kind == absent {
 			continue
 		}
-		s := &b.scalars[i]
-		if s.plan.isConst {
-			continue
+		if t.rows < b.rows {
+			t.fill(b.rows)
 		}
-		if s.filled < b.rows {
-			s.fill(b.rows)
-		}
-		s.filled++
-		switch {
-		case s.texts != nil:
-			if v.kind == escaped || v.kind == made {
-				r.put(s.texts, v)
-			} else {
-				s.texts.putFrom(r.w.buf, int(v.off), int(v.end))
-			}
-		case s.ints != nil:
-			s.ints.Append(r.nums[i])
-		case s.floats != nil:
-			s.floats.Append(math.Float64frombits(uint64(r.nums[i])))
-		default:
-			s.bools.Append(r.nums[i] != 0)
+		if v.kind == escaped || v.kind == made {
+			r.put(t, v)
+		} else {
+			t.put(r.w.buf, int(v.off), int(v.end))
 		}
 	}
-	if r.w.slots[colLang].kind != absent && !b.scalars[colLang].plan.isConst {
-		lower(b.scalars[colLang].texts)
+	for _, s := range b.numbers {
+		if slots[s.slot].kind != absent {
+			s.append(b.rows, r.nums[s.slot])
+		}
 	}
-	if r.w.slots[colKind].kind == absent && !b.scalars[colKind].plan.isConst {
+	if slots[colKind].kind == absent && !b.scalars[colKind].plan.isConst {
 		b.deriveKind(r)
 	}
-	for i := range r.lists {
-		if !r.listed {
-			break
-		}
-		if len(r.lists[i]) == 0 {
+	if r.listed {
+		b.appendLists(r)
+	}
+	b.rows++
+}
+
+// append adds the value of a row to a column that is not of strings.
+func (s *scalarBuilder) append(row int, n int64) {
+	if s.filled < row {
+		s.fill(row)
+	}
+	s.filled++
+	switch {
+	case s.ints != nil:
+		s.ints.Append(n)
+	case s.floats != nil:
+		s.floats.Append(math.Float64frombits(uint64(n)))
+	default:
+		s.bools.Append(n != 0)
+	}
+}
+
+func (b *posts) appendLists(r *row) {
+	for i, items := range r.lists {
+		if len(items) == 0 {
 			continue
 		}
 		l := &b.lists[i]
@@ -162,13 +180,12 @@ func (b *posts) append(r *row, offset int64) {
 			l.rows.End(l.elems.Len())
 			l.filled++
 		}
-		for _, it := range r.lists[i] {
+		for _, it := range items {
 			l.elems.Append(r.text(it.value))
 		}
 		l.rows.End(l.elems.Len())
 		l.filled++
 	}
-	b.rows++
 }
 
 // deriveKind tells a post's kind by what it refers to. A post that replies and
@@ -183,40 +200,23 @@ func (b *posts) deriveKind(r *row) {
 	case s[colQuoteOf].off < s[colQuoteOf].end:
 		kind = "quote"
 	}
-	s := &b.scalars[colKind]
-	s.fill(b.rows)
-	s.filled++
-	s.texts.room(len(kind))
-	s.texts.data = append(s.texts.data, kind...)
-	s.texts.end()
+	t := b.scalars[colKind].texts
+	t.fill(b.rows)
+	t.end(len(append(t.tail(len(kind)), kind...)))
 }
 
 // put adds a value that is not plain bytes of the record.
 func (r *row) put(to *texts, v value) {
 	if v.kind == made {
-		to.put(r.scratch[v.off:v.end])
+		to.put(r.scratch, int(v.off), int(v.end))
 		return
 	}
-	to.room(int(v.end - v.off)) // text is never longer than its escaped form
-	to.data = jsonscan.AppendUnescaped(to.data, r.w.buf[v.off:v.end])
-	to.end()
-}
-
-// lower turns the last value to lower case, as far as it is ASCII.
-func lower(t *texts) {
-	for i, text := 0, t.data[t.offsets[t.rows-1]:]; i < len(text); i++ {
-		if c := text[i]; c-'A' < 26 {
-			text[i] = c | 0x20
-		}
-	}
+	tail := to.tail(int(v.end - v.off)) // text is never longer than its escaped form
+	to.end(len(jsonscan.AppendUnescaped(tail, r.w.buf[v.off:v.end])))
 }
 
 // fill adds rows without a value until there are n.
 func (s *scalarBuilder) fill(n int) {
-	if s.texts != nil {
-		s.texts.fill(n)
-		s.filled = n
-	}
 	for ; s.filled < n; s.filled++ {
 		switch {
 		case s.ints != nil:
@@ -231,14 +231,16 @@ func (s *scalarBuilder) fill(n int) {
 
 // array returns the column's n rows and empties the builder.
 func (s *scalarBuilder) array(n int) arrow.Array {
-	if s.filled == 0 {
+	if s.filled == 0 && (s.texts == nil || s.texts.rows == 0) {
 		return array.NewSlice(s.none, 0, int64(n))
+	}
+	if s.texts != nil {
+		s.texts.fill(n)
+		return s.texts.array()
 	}
 	s.fill(n)
 	s.filled = 0
 	switch {
-	case s.texts != nil:
-		return s.texts.array()
 	case s.ints != nil:
 		return s.ints.NewArray(s.plan.kind.arrow())
 	case s.floats != nil:
@@ -265,6 +267,7 @@ func (b *posts) record(origin string) arrow.Record {
 	}
 	n := b.rows
 	b.rows = 0
+	b.scalars[colLang].texts.lower()
 	for i := range b.scalars {
 		b.columns[b.scalars[i].plan.field] = b.scalars[i].array(n)
 	}

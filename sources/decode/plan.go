@@ -113,17 +113,17 @@ type plan struct {
 	minTime, maxTime int64 // Unix ms; half open
 	maxRecord        int
 
-	schema      *arrow.Schema
-	root        *node
-	predictions int
-	scalars     []colPlan
-	fine        []uint16 // by scalar: bit k set = a value of kind k needs no look
-	listNeeded  bool     // a list column is required
-	lists       []colPlan
-	fallbacks   []fallback
-	slots       int   // scalar slots
-	listSlots   int   // list slots
-	aux         []int // preset.aux number -> slot or list slot
+	schema     *arrow.Schema
+	root       *node
+	hints      int // in the tree
+	scalars    []colPlan
+	fine       []uint16 // by scalar: bit k set = a value of kind k needs no look
+	listNeeded bool     // a list column is required
+	lists      []colPlan
+	fallbacks  []fallback
+	slots      int   // scalar slots
+	listSlots  int   // list slots
+	aux        []int // preset.aux number -> slot or list slot
 }
 
 func (p *plan) Output() *arrow.Schema { return p.schema }
@@ -208,7 +208,7 @@ func (p *plan) compile(cfg Config) error {
 	if p.root, err = b.node(path{}, targets); err != nil {
 		return &pipeline.FieldError{Path: "columns", Err: err}
 	}
-	p.predictions = b.predictions
+	p.hints = b.hints
 	for i := range p.scalars {
 		p.fine = append(p.fine, p.scalars[i].fine())
 	}

@@ -53,9 +53,9 @@ type row struct {
 
 func (r *row) init(p *plan) {
 	r.p, r.times = p, p.times
-	r.w.slots = make([]value, p.slots)
+	r.w.slots = make([]value, p.slots+1)
 	r.w.lists = make([]list, p.listSlots)
-	r.w.predictions = make([]uint8, p.predictions)
+	r.w.hints = make([]hint, p.hints)
 	r.nums = make([]int64, len(p.scalars))
 	r.lists, r.joined = make([][]item, len(p.lists)), make([][]item, len(p.lists))
 }
@@ -147,33 +147,31 @@ func (r *row) add(i int, v value) {
 
 // check converts and checks all values.
 func (r *row) check() Reason {
-	slots := r.w.slots
+	slots := r.w.slots[:len(r.p.fine)]
 	for i, fine := range r.p.fine {
-		v := slots[i]
-		if fine>>v.kind&1 != 0 {
+		if fine>>(slots[i].kind&15)&1 != 0 {
 			continue
 		}
-		c := &r.p.scalars[i]
+		v, c := slots[i], &r.p.scalars[i]
 		if v.kind == absent {
 			if c.required && !c.isConst {
 				return r.missing(i, c)
 			}
 			continue
 		}
-		if c.kind != typeString {
-			if reason := r.convert(i, c, v); reason != "" {
-				return reason
-			}
-			continue
+		if c.kind == typeString {
+			return r.wrong(c, v, "a string")
 		}
-		return r.wrong(c, v, "a string")
+		if reason := r.convert(i, c, v); reason != "" {
+			return reason
+		}
 	}
 	if id := slots[colID]; id.off == id.end && !r.p.scalars[colID].isConst {
 		return r.reject(MissingID, r.where(id), r.p.scalars[colID].name, "the id is empty")
 	}
 	if v := slots[colKind]; v.off == v.end {
 		slots[colKind].kind = absent
-	} else if kindOf(r.text(v)) == "" {
+	} else if !isKind(r.text(v)) {
 		return r.wrong(&r.p.scalars[colKind], v, "one of post, reply, quote, repost")
 	}
 	if !r.listed && !r.p.listNeeded {
@@ -241,7 +239,12 @@ func (r *row) convert(i int, c *colPlan, v value) Reason {
 		switch v.kind {
 		case madeTime:
 			r.nums[i], ok = int64(v.end)<<32|int64(v.off), true
-		case str, escaped, number:
+		case str:
+			text := r.w.buf[v.off:v.end]
+			if r.nums[i], ok = r.times.sameDay(text); !ok {
+				r.nums[i], ok = r.times.parse(text, false)
+			}
+		case escaped, number:
 			r.nums[i], ok = r.times.parse(r.text(v), v.kind == number)
 		}
 		if !ok {
@@ -260,7 +263,7 @@ func (r *row) integer(v value) (int64, bool) {
 	if v.kind != number && v.kind != str {
 		return 0, false
 	}
-	s := r.text(v)
+	s := r.w.buf[v.off:v.end]
 	if n, ok := parseInt(s); ok || v.kind != number {
 		return n, ok
 	}
@@ -345,17 +348,11 @@ func quoted(s []byte) string {
 	return strconv.Quote(string(s))
 }
 
-// kindOf returns the kind of post that s names, "" for none.
-func kindOf(s []byte) string {
+// isKind reports whether s names a kind of post.
+func isKind(s []byte) bool {
 	switch string(s) {
-	case "post":
-		return "post"
-	case "reply":
-		return "reply"
-	case "quote":
-		return "quote"
-	case "repost":
-		return "repost"
+	case "post", "reply", "quote", "repost":
+		return true
 	}
-	return ""
+	return false
 }

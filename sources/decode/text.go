@@ -14,86 +14,102 @@ import (
 // rows is bounded and nothing is null: the offsets are one array.
 type texts struct {
 	mem     memory.Allocator
-	data    []byte // what is written, in memory from mem
-	alloc   int    // its size as it was asked for; 0 is no memory
+	slot    int    // where the rows have the value
+	buf     []byte // memory from mem, in the length that was asked for
+	used    int    // bytes of it that are written
 	hint    int    // the size that the last batch took
 	rows    int
 	offsets [maxRows + 1]int32
 }
 
-// room makes room for n more bytes.
-func (t *texts) room(n int) {
-	if len(t.data)+n <= t.alloc {
-		return
-	}
-	size := 1 << bits.Len(uint(max(len(t.data)+n, t.hint, 64)-1))
-	used := len(t.data)
-	if t.alloc == 0 {
-		t.data = t.mem.Allocate(size)
+// block is how many bytes a short value is copied as, whatever its length:
+// what is too much is written over by the next value.
+const block = 32
+
+// grow makes room for n more bytes.
+func (t *texts) grow(n int) {
+	size := 1 << bits.Len(uint(max(t.used+n, t.hint, 64)-1))
+	if t.buf == nil {
+		t.buf = t.mem.Allocate(size)
 	} else {
-		t.data = t.mem.Reallocate(size, t.data[:t.alloc])
+		t.buf = t.mem.Reallocate(size, t.buf)
 	}
-	t.data, t.alloc = t.data[:used], size
 }
 
-// end closes the value whose bytes were appended to data.
-func (t *texts) end() {
+// tail returns what was written of a value that is not closed yet, none, with
+// room for n bytes to append.
+func (t *texts) tail(n int) []byte {
+	if t.used+n > len(t.buf) {
+		t.grow(n)
+	}
+	return t.buf[t.used:t.used:len(t.buf)]
+}
+
+// end closes a value of n bytes, which were appended to tail.
+func (t *texts) end(n int) {
+	t.used += n
 	t.rows++
-	t.offsets[t.rows] = int32(len(t.data))
+	t.offsets[t.rows] = int32(t.used)
 }
 
-// put adds a value.
-func (t *texts) put(b []byte) {
-	t.room(len(b))
-	t.data = append(t.data, b...)
-	t.end()
-}
-
-// putFrom adds b[from:to]. Short values are copied as sixteen bytes, whatever
-// their length: what is too much is written over by the next.
-func (t *texts) putFrom(b []byte, from, to int) {
+// put adds b[from:to].
+func (t *texts) put(b []byte, from, to int) {
 	n := to - from
-	t.room(max(n, 16))
-	if n > 16 || from+16 > len(b) {
-		t.data = append(t.data, b[from:to]...)
-	} else {
-		at := len(t.data)
-		*(*[16]byte)(t.data[at : at+16]) = *(*[16]byte)(b[from : from+16])
-		t.data = t.data[:at+n]
+	if t.used+max(n, block) > len(t.buf) {
+		t.grow(max(n, block))
 	}
-	t.end()
+	// Copying whole blocks beats a call up to about this length.
+	dst := t.buf[t.used:]
+	if n <= block && from+block <= len(b) {
+		*(*[block]byte)(dst) = *(*[block]byte)(b[from:])
+	} else {
+		copy(dst, b[from:to])
+	}
+	t.end(n)
 }
 
 // fill adds empty values until there are n.
 func (t *texts) fill(n int) {
-	for at := int32(len(t.data)); t.rows < n; {
+	for at := int32(t.used); t.rows < n; {
 		t.rows++
 		t.offsets[t.rows] = at
 	}
 }
 
+// lower turns all values to lower case, as far as they are ASCII.
+func (t *texts) lower() {
+	text := t.buf[:t.used]
+	for i, c := range text {
+		if c-'A' < 26 {
+			text[i] = c | 0x20
+		}
+	}
+}
+
 // array returns the values and empties the builder.
 func (t *texts) array() arrow.Array {
-	t.room(1) // Arrow wants a buffer, empty or not
+	if t.buf == nil {
+		t.grow(1) // Arrow wants a buffer, empty or not
+	}
 	width := int(unsafe.Sizeof(t.offsets[0]))
 	raw := t.mem.Allocate((t.rows + 1) * width)
 	copy(unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(raw))), t.rows+1), t.offsets[:t.rows+1])
 	offsets := memory.NewBufferWithAllocator(raw, t.mem)
-	data := memory.NewBufferWithAllocator(t.data[:t.alloc], t.mem)
-	data.ResizeNoShrink(len(t.data))
+	data := memory.NewBufferWithAllocator(t.buf, t.mem)
+	data.ResizeNoShrink(t.used)
 	d := array.NewData(arrow.BinaryTypes.String, t.rows, []*memory.Buffer{nil, offsets, data}, nil, 0, 0)
 	defer d.Release()
 	offsets.Release()
 	data.Release()
-	t.hint = len(t.data) + len(t.data)/8
-	t.data, t.alloc, t.rows = nil, 0, 0
+	t.hint = t.used + t.used/8
+	t.buf, t.used, t.rows = nil, 0, 0
 	return array.NewStringData(d)
 }
 
 // release gives up what was appended and the memory that holds it.
 func (t *texts) release() {
-	if t.alloc > 0 {
-		t.mem.Free(t.data[:t.alloc])
+	if t.buf != nil {
+		t.mem.Free(t.buf)
 	}
-	t.data, t.alloc, t.rows = nil, 0, 0
+	t.buf, t.used, t.rows = nil, 0, 0
 }

@@ -14,9 +14,9 @@ type node struct {
 	slot  int    // the scalar slot that takes the value; -1 for none
 	lists []listRef
 
-	kids    []kid   // children by key
-	table   []uint8 // hash table: kid's position plus one; 0 is free
-	predict int     // where the node's predictions begin (see walker)
+	kids  []kid   // children by key
+	table []uint8 // hash table: kid's position plus one; 0 is free
+	hints int     // where the node's hints begin among all
 
 	isArray bool
 	index   []*node // elements by index; nil where not wanted
@@ -37,42 +37,10 @@ type listRef struct {
 }
 
 type kid struct {
-	literal string // the key in quotes, as it mostly stands in the text
-	key     string
-	node    *node
-	bit     uint64 // for containers: a bit of its own within the parent
-	leaf    bool   // the value goes to a scalar slot and nowhere else:
-	slot    int    // to this one
-
-	// The literal's first eight bytes (with a mask if it is shorter) and its
-	// last eight, to compare it by words: see end.
-	head, mask, tail uint64
-}
-
-// pack fills the words of the literal.
-func (k *kid) pack() {
-	var padded [8]byte
-	copy(padded[:], k.literal)
-	k.head, k.mask = binary.LittleEndian.Uint64(padded[:]), ^uint64(0)
-	if n := len(k.literal); n < 8 {
-		k.mask = 1<<(8*n) - 1
-	} else {
-		k.tail = binary.LittleEndian.Uint64([]byte(k.literal[n-8:]))
-	}
-}
-
-// end returns where the literal ends that may stand at b[i], and whether it
-// does. If there are eight bytes, the caller has compared them with head.
-func (k *kid) end(b []byte, i int) (int, bool) {
-	n := len(k.literal)
-	end := i + n
-	switch {
-	case i+8 > len(b) || n > 16:
-		return end, end <= len(b) && string(b[i:end]) == k.literal
-	case n <= 8:
-		return end, true
-	}
-	return end, end <= len(b) && binary.LittleEndian.Uint64(b[end-8:end]) == k.tail
+	key  string
+	node *node
+	bit  uint64 // for containers: a bit of its own within the parent
+	slot int    // the scalar slot, if the value goes there and nowhere else; else -1
 }
 
 // target is where the value at a path goes: to a scalar slot or to a list.
@@ -90,7 +58,7 @@ const (
 // builder compiles targets into a tree of nodes. It goes from sets of path
 // ends to nodes, as one makes an automaton deterministic, since a[0] and a[*]
 // may meet in one element.
-type builder struct{ predictions int }
+type builder struct{ hints int }
 
 func (b *builder) node(prefix path, ends []target) (*node, error) {
 	n := &node{path: prefix.String(), slot: -1}
@@ -132,7 +100,7 @@ func (b *builder) node(prefix path, ends []target) (*node, error) {
 		if err != nil {
 			return nil, err
 		}
-		k := kid{literal: `"` + key + `"`, key: key, node: child}
+		k := kid{key: key, node: child}
 		if child.container() {
 			if containers == maxContainers {
 				return nil, fmt.Errorf("more than %d objects and arrays in one object (%s)", maxContainers, n.path)
@@ -140,14 +108,15 @@ func (b *builder) node(prefix path, ends []target) (*node, error) {
 			k.bit = 1 << containers
 			containers++
 		}
-		k.leaf = !child.container() && child.slot >= 0 && child.lists == nil
 		k.slot = child.slot
-		k.pack()
+		if child.container() || child.lists != nil {
+			k.slot = -1
+		}
 		n.kids = append(n.kids, k)
 	}
 	n.hashKeys()
-	n.predict = b.predictions
-	b.predictions += len(n.kids) + 1
+	n.hints = b.hints
+	b.hints += n.states()
 	return n, nil
 }
 
@@ -221,17 +190,20 @@ func (n *node) hashKeys() {
 	}
 }
 
-// find returns the position of the kid of that key plus one, or 0.
-func (n *node) find(key []byte) int {
-	if len(n.table) == 0 {
-		return 0
-	}
-	for h := hashKey(key) & (len(n.table) - 1); ; h = (h + 1) & (len(n.table) - 1) {
+// find returns the position of the kid of that key plus one, or 0; and the
+// state after its value (see hint).
+func (n *node) find(key []byte) (kid, state int) {
+	hash := hashKey(key)
+	for h := hash & (len(n.table) - 1); len(n.table) > 0; h = (h + 1) & (len(n.table) - 1) {
 		k := int(n.table[h])
-		if k == 0 || n.kids[k-1].key == string(key) {
-			return k
+		if k == 0 {
+			break
+		}
+		if n.kids[k-1].key == string(key) {
+			return k, k
 		}
 	}
+	return 0, len(n.kids) + 1 + hash%strayStates
 }
 
 // hashKey mixes a key's length, first and last bytes.

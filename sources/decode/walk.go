@@ -1,8 +1,6 @@
 package decode
 
 import (
-	"encoding/binary"
-
 	"github.com/sluicehq/sluice/internal/jsonscan"
 )
 
@@ -43,20 +41,16 @@ type list struct {
 
 // walker walks records along a tree of nodes and fills slots.
 type walker struct {
-	buf   []byte // the record
-	slots []value
+	buf   []byte  // the record
+	slots []value // one more than the plan has, for strings that nobody wants
 	lists []list
 	dirty bool // a list was touched
 
 	element uint32 // number of the element that is being walked
 	counter uint32 // elements so far
 
-	// What key follows which: predictions[node.predict+k] is the position plus
-	// one of the kid that last came after kid k-1 (k=0: came first). Records
-	// of one origin have their keys in the same order, so that one compare
-	// finds the key. It is a hint: it changes the time, never the result.
-	predictions []uint8
-	keyBuf      []byte
+	hints  []hint // what followed what: see hint
+	keyBuf []byte
 
 	failed   jsonscan.Status
 	mismatch *node // a value that should have been an object or array
@@ -191,101 +185,109 @@ func (w *walker) object(n *node, i, depth int) int {
 	if i < len(b) && b[i] == '}' {
 		return i + 1
 	}
-	predict := w.predictions[n.predict : n.predict+len(n.kids)+1]
-	last, seen := 0, uint64(0)
+	hints := w.hints[n.hints : n.hints+n.states()]
+	state, seen := 0, uint64(0)
 	for {
-		if i >= len(b) {
-			return w.fail(i, jsonscan.Truncated)
-		}
-		// The key: the predicted one (fast path), or any (slow path).
-		var k *kid
-		if p := int(predict[last]); p > 0 {
-			next := &n.kids[p-1]
-			if i+8 > len(b) || binary.LittleEndian.Uint64(b[i:i+8])&next.mask == next.head {
-				if end, ok := next.end(b, i); ok {
-					k, i, last = next, end, p
-				}
-			}
-		}
-		if k == nil {
-			var p int
-			if p, i = w.key(n, i); w.failed != jsonscan.OK {
+		// The key and what surrounds it: as expected (fast path), or any.
+		h := &hints[state]
+		if h.matches(b[i:]) {
+			i += h.size
+		} else {
+			var more bool
+			if i, more = w.key(n, h, i, state == 0); !more {
 				return i
 			}
-			if p > 0 {
-				predict[last] = uint8(p)
-				k, last = &n.kids[p-1], p
-			}
 		}
-		if i >= len(b) || b[i] != ':' {
-			if i = jsonscan.Space(b, i); i >= len(b) {
-				return w.fail(i, jsonscan.Truncated)
-			} else if b[i] != ':' {
-				return w.fail(i, jsonscan.BadSyntax)
+		state = h.next
+		// The value; first the most frequent kind of it.
+		if h.slot >= 0 && i < len(b) && b[i] == '"' {
+			end, st := jsonscan.String(b, i+1)
+			if st.Failed() {
+				return w.fail(end, st)
 			}
+			w.slots[h.slot] = value{uint32(i + 1), uint32(end), str + valueKind(st)}
+			i = end + 1
+			continue
 		}
-		if i++; i < len(b) && b[i] <= ' ' {
+		if i < len(b) && b[i] <= ' ' { // more than the last time
 			i = jsonscan.Space(b, i)
 		}
-		// The value; first the most frequent kind of it.
-		var st jsonscan.Status
-		if k == nil {
+		if h.kid == 0 {
+			var st jsonscan.Status
 			if i, st = jsonscan.Skip(b, i, depth+1); st.Failed() {
 				return w.fail(i, st)
 			}
-		} else if k.leaf && i < len(b) && b[i] == '"' {
-			start := i + 1
-			if i, st = jsonscan.String(b, start); st.Failed() {
-				return w.fail(i, st)
-			}
-			w.slots[k.slot] = value{uint32(start), uint32(i), str + valueKind(st)}
-			i++
-		} else {
-			if k.bit != 0 {
-				if seen&k.bit != 0 {
-					w.forget(k.node)
-				}
-				seen |= k.bit
-			}
-			if i = w.value(k.node, i, depth+1); w.failed != jsonscan.OK {
-				return i
-			}
+			continue
 		}
-		if i < len(b) && b[i] <= ' ' {
-			i = jsonscan.Space(b, i)
-		}
-		if i >= len(b) {
-			return w.fail(i, jsonscan.Truncated)
-		}
-		if b[i] != ',' {
-			if b[i] == '}' {
-				return i + 1
+		k := &n.kids[h.kid-1]
+		if k.bit != 0 {
+			if seen&k.bit != 0 {
+				w.forget(k.node)
 			}
-			return w.fail(i, jsonscan.BadSyntax)
+			seen |= k.bit
 		}
-		if i++; i < len(b) && b[i] <= ' ' {
-			i = jsonscan.Space(b, i)
+		if i = w.value(k.node, i, depth+1); w.failed != jsonscan.OK {
+			return i
 		}
 	}
 }
 
-// key scans the key at i and looks it up: the kid's position plus one, 0 for a
-// key that is not wanted.
-func (w *walker) key(n *node, i int) (kid, after int) {
+// comma scans what follows a value in an object or array that end closes: a
+// comma, and the white space around it. If there is no more it returns the
+// position after end, or fails.
+func (w *walker) comma(i int, end byte) (after int, more bool) {
 	b := w.buf
+	if i = jsonscan.Space(b, i); i >= len(b) {
+		return w.fail(i, jsonscan.Truncated), false
+	}
+	if b[i] == ',' {
+		return jsonscan.Space(b, i+1), true
+	}
+	if b[i] != end {
+		return w.fail(i, jsonscan.BadSyntax), false
+	}
+	return i + 1, false
+}
+
+// key scans what stands before a member's value, or the end of the object, and
+// lets h remember that. If there is no more it returns the position after the
+// object, or fails.
+func (w *walker) key(n *node, h *hint, i int, first bool) (after int, more bool) {
+	b, from := w.buf, i
+	if !first {
+		if i, more = w.comma(i, '}'); !more {
+			return i, false
+		}
+	}
+	if i >= len(b) {
+		return w.fail(i, jsonscan.Truncated), false
+	}
 	if b[i] != '"' {
-		return 0, w.fail(i, jsonscan.BadSyntax)
+		return w.fail(i, jsonscan.BadSyntax), false
 	}
 	end, st := jsonscan.String(b, i+1)
 	if st.Failed() {
-		return 0, w.fail(end, st)
+		return w.fail(end, st), false
 	}
 	key := b[i+1 : end]
 	if st == jsonscan.Escaped {
 		w.keyBuf = jsonscan.AppendUnescaped(w.keyBuf[:0], key)
 		key = w.keyBuf
 	}
-	return n.find(key), end + 1
+	if i = jsonscan.Space(b, end+1); i >= len(b) {
+		return w.fail(i, jsonscan.Truncated), false
+	}
+	if b[i] != ':' {
+		return w.fail(i, jsonscan.BadSyntax), false
+	}
+	i = jsonscan.Space(b, i+1)
+	h.kid, h.next = n.find(key)
+	h.slot = len(w.slots) - 1 // nobody reads that
+	if h.kid > 0 {
+		h.slot = n.kids[h.kid-1].slot
+	}
+	h.learn(b[from:i])
+	return i, true
 }
 
 // forget drops what a key's earlier value left below n: the last one wins.
@@ -335,16 +337,10 @@ func (w *walker) array(n *node, i, depth int) int {
 				return i
 			}
 		}
-		if i = jsonscan.Space(b, i); i >= len(b) {
-			return w.fail(i, jsonscan.Truncated)
+		var more bool
+		if i, more = w.comma(i, ']'); !more {
+			w.element = outer
+			return i
 		}
-		if b[i] != ',' {
-			if b[i] == ']' {
-				w.element = outer
-				return i + 1
-			}
-			return w.fail(i, jsonscan.BadSyntax)
-		}
-		i = jsonscan.Space(b, i+1)
 	}
 }
