@@ -33,6 +33,8 @@ const slack = 32
 const (
 	every = 0x0101010101010101
 	highs = 0x8080808080808080
+
+	blanks = 0x2020202020202000 // 7 bytes of ASCII behind one
 )
 
 // Room returns the spare capacity with which Append folds size bytes without
