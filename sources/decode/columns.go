@@ -127,7 +127,7 @@ func (b *posts) append(r *row, offset int64) {
 	b.offsets.Append(offset)
 	slots := r.w.slots
 	for _, t := range b.texts {
-		v := slots[t.slot]
+		v := &slots[t.slot]
 		if v.kind == absent {
 			continue
 		}
@@ -135,7 +135,7 @@ func (b *posts) append(r *row, offset int64) {
 			t.fill(b.rows)
 		}
 		if v.kind == escaped || v.kind == made {
-			r.put(t, v)
+			r.put(t, *v)
 		} else {
 			t.put(r.w.buf, int(v.off), int(v.end))
 		}

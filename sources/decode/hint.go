@@ -26,7 +26,7 @@ type hint struct {
 
 const (
 	maxHint     = 40 // bytes; longer text is not remembered
-	strayStates = 16 // for keys that are not wanted
+	strayStates = 64 // for keys that are not wanted
 )
 
 // states returns how many hints the node has.

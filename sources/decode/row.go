@@ -166,13 +166,13 @@ func (r *row) check() Reason {
 			return reason
 		}
 	}
-	if id := slots[colID]; id.off == id.end && !r.p.scalars[colID].isConst {
-		return r.reject(MissingID, r.where(id), r.p.scalars[colID].name, "the id is empty")
+	if id := &slots[colID]; id.off == id.end && !r.p.scalars[colID].isConst {
+		return r.reject(MissingID, r.where(*id), r.p.scalars[colID].name, "the id is empty")
 	}
-	if v := slots[colKind]; v.off == v.end {
-		slots[colKind].kind = absent
-	} else if !isKind(r.text(v)) {
-		return r.wrong(&r.p.scalars[colKind], v, "one of post, reply, quote, repost")
+	if v := &slots[colKind]; v.off == v.end {
+		v.kind = absent
+	} else if !isKind(r.text(*v)) {
+		return r.wrong(&r.p.scalars[colKind], *v, "one of post, reply, quote, repost")
 	}
 	if !r.listed && !r.p.listNeeded {
 		return ""

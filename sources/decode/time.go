@@ -148,7 +148,7 @@ func (t *timeParser) sameDay(s []byte) (int64, bool) {
 	}
 	x := binary.LittleEndian.Uint64(s[11:19]) ^ 0x30303a30303a3030
 	const colons, tooBig = 0x0000ff0000ff0000, 0x7676767676767676 // 10 and more carry into the top bit
-	if x&colons != 0 || (x|x+tooBig)&0x8080808080808080 != 0 {
+	if x&colons != 0 || (x|(x+tooBig))&0x8080808080808080 != 0 {
 		return 0, false
 	}
 	x = x*10 + x>>8 // every even pair of bytes: its two digits as a number
