@@ -125,6 +125,9 @@ func (s *Sink) checkTables(ctx context.Context) error {
 			return err
 		}
 		errs = append(errs, info.checkWindow(table))
+		if err := setMerges(ctx, s.conn, s.version, table, info); err != nil {
+			return err
+		}
 		if t := byTable[table]; t != nil {
 			errs = append(errs, fit(ctx, s.conn, t, info, s.log))
 		}

@@ -268,6 +268,10 @@ type link struct {
 // linkVariable is set in the environment of a child of Start.
 const linkVariable = "SLUICE_EMBEDDED_CHILD"
 
+// IsChild reports whether this process was started by [Start] and has not
+// called [Serve] yet. A child logs in JSON, which the parent logs as its own.
+func IsChild() bool { return os.Getenv(linkVariable) != "" }
+
 // parentLink finds the pipes of a child; nil in any other process.
 func parentLink() (*link, error) {
 	if os.Getenv(linkVariable) == "" {

@@ -8,12 +8,6 @@
 -- year; the sort key begins with the time and prunes as well. Parts of one
 -- epoch stay compact (a file a part, not two a column), merged ones are wide.
 
--- Merges cost more than inserts: 1 to 2 core-seconds a million rows merged,
--- against 1.1 to insert a million posts. So posts are merged ten or more parts
--- at a time: 0.9 times each of 8 million rows instead of 1.6 times, with up to
--- 80 parts instead of 50. Statistics on every column cost a tenth of an insert,
--- and the queries here do not need them.
-
 -- A token is remembered for each partition, so a table is partitioned by what
 -- its rows say or not at all. By the time of writing, an epoch that is written
 -- again in another month would be stored twice.
@@ -53,8 +47,7 @@ CREATE TABLE IF NOT EXISTS posts
 ENGINE = MergeTree
 PARTITION BY toYear(created_at)
 ORDER BY (toStartOfFiveMinutes(created_at), lang, id)
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728,
-    merge_selector_base = 12, min_parts_to_merge_at_once = 10, auto_statistics_types = ''
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728
 
 -- step detections
 CREATE TABLE IF NOT EXISTS detections
