@@ -33,6 +33,9 @@ who reaches the address may read; the writer's password is in the data folder
 			opts.MaxMemory = int64(maxMemory)
 			opts.Password = os.Getenv("SLUICE_CLICKHOUSE_PASSWORD")
 			opts.Logger = slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
+			if embedded.IsChild() { // the parent reads it and logs it as its own
+				opts.Logger = slog.New(slog.NewJSONHandler(c.ErrOrStderr(), nil))
+			}
 			opts.Stdout = c.OutOrStdout()
 			ctx := c.Context()
 			if ctx == nil {

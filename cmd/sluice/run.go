@@ -94,15 +94,39 @@ func run(ctx context.Context, path string, f *fileFlags, stderr io.Writer, quiet
 	if !quiet {
 		endProgress = out.progress(metrics)
 	}
-	err = engine.Run(drain, engine.Options{
-		Settings: settings(b), Graph: b.graph, Store: store, Manifest: manifest,
-		Rebuild: b.rebuild(store, log), Abort: abort, Metrics: metrics, Logger: log,
+	err = unlessStuck(abort, func() error {
+		return engine.Run(drain, engine.Options{
+			Settings: settings(b), Graph: b.graph, Store: store, Manifest: manifest,
+			Rebuild: b.rebuild(store, log), Abort: abort, Metrics: metrics, Logger: log,
+		})
 	})
 	endProgress()
 	if !quiet {
 		out.summary(metrics.Totals(), time.Since(begun), err)
 	}
 	return err
+}
+
+// abortGrace is how long a run may take to end after the order to end at once.
+const abortGrace = 2 * time.Second
+
+// unlessStuck calls f, and gives it up when it does not return soon after abort
+// ended: a sink may be blocked in a write that no context ends. The process
+// ends then, which is safe as a kill is: the next run goes on.
+func unlessStuck(abort context.Context, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-abort.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(abortGrace):
+		return fmt.Errorf("%w (something did not stop within %s)", engine.ErrAborted, abortGrace)
+	}
 }
 
 func settings(b *built) engine.Settings {
@@ -196,7 +220,8 @@ func (c *console) summary(t engine.Totals, took time.Duration, err error) {
 	if err != nil {
 		state = "stopped"
 	}
+	rows := t.Posts + t.Rejected
 	fmt.Fprintf(c, "sluice: %s: %s records in %s (%s/s): %s posts, %s rejected, %s detections, %s epochs\n",
-		state, group(t.Records), took.Round(10*time.Millisecond), group(int64(float64(t.Records)/max(took.Seconds(), 1e-3))),
+		state, group(rows), took.Round(10*time.Millisecond), group(int64(float64(rows)/max(took.Seconds(), 1e-3))),
 		group(t.Posts), group(t.Rejected), group(t.Detections), group(t.Epochs))
 }

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 )
@@ -383,13 +385,35 @@ func (e *Engine) startChild() (*child, error) {
 	return c, nil
 }
 
+// logLine logs a line of the child: slog's JSON as what it says, anything else
+// (libchdb's own words) as text.
+func (e *Engine) logLine(line []byte) {
+	var rec map[string]any
+	level := slog.LevelInfo
+	if json.Unmarshal(line, &rec) != nil || rec[slog.MessageKey] == nil {
+		e.log.Info("embedded ClickHouse: " + string(line))
+		return
+	}
+	if text, ok := rec[slog.LevelKey].(string); ok {
+		_ = level.UnmarshalText([]byte(text)) // stays info if it is none
+	}
+	msg := fmt.Sprint(rec[slog.MessageKey])
+	var attrs []slog.Attr
+	for _, k := range slices.Sorted(maps.Keys(rec)) {
+		if k != slog.MessageKey && k != slog.LevelKey && k != slog.TimeKey {
+			attrs = append(attrs, slog.Any(k, rec[k]))
+		}
+	}
+	e.log.LogAttrs(context.Background(), level, msg, attrs...)
+}
+
 // logLines logs the child's standard error line by line.
 func (e *Engine) logLines(r io.Reader) {
 	in := bufio.NewReaderSize(r, 16<<10)
 	for {
 		line, _, err := in.ReadLine()
 		if len(line) > 0 {
-			e.log.Info("embedded ClickHouse: " + string(line))
+			e.logLine(line)
 		}
 		if err != nil {
 			return
