@@ -45,19 +45,6 @@ func offsets(d arrow.ArrayData) []int32 {
 	return arrow.Int32Traits.CastFromBytes(b.Bytes())[d.Offset() : d.Offset()+d.Len()+1]
 }
 
-// Append returns rec with columns added at its end under schema, whose first
-// fields are rec's own. The columns' references are taken over; rec's columns
-// are shared.
-func Append(rec arrow.Record, schema *arrow.Schema, added ...arrow.Array) arrow.Record {
-	cols := make([]arrow.Array, 0, int(rec.NumCols())+len(added))
-	cols = append(append(cols, rec.Columns()...), added...)
-	out := array.NewRecord(schema, cols, rec.NumRows())
-	for _, a := range added {
-		a.Release()
-	}
-	return out
-}
-
 // Fill returns an array of n equal strings, for columns that are the same in
 // every row of a batch.
 func Fill(mem memory.Allocator, value string, n int) arrow.Array {
