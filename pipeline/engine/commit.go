@@ -70,6 +70,7 @@ func (s *session) commit(ctx context.Context) error {
 		e.release()
 		s.inFlight.records.Add(-e.records)
 		s.inFlight.bytes.Add(-e.bytes)
+		s.underWay.Add(-1)
 		select {
 		case s.freed <- struct{}{}:
 		default: // the cutter has been told already

@@ -329,13 +329,17 @@ func TestSlowSinkSlowsTheSource(t *testing.T) {
 			last, still = n, 0
 		}
 	}
-	// Three epochs of 50 records, 7 a chunk, and what the queues hold.
+	// Three epochs of at most 50 records, 7 a chunk, and what the queues hold.
 	if last*7 > 3*50+10*7 {
 		t.Errorf("%d records were read while the sink was stuck", last*7)
 	}
 	close(hold)
 	if err := <-done; err != nil {
 		t.Fatal(err)
+	}
+	// Back pressure must not make small epochs: 49 records (7 chunks) each.
+	if n := r.sink.Keys(); n > 10_000/49+5 {
+		t.Errorf("%d epochs for 10,000 records of at most 50 each", n)
 	}
 }
 

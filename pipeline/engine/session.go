@@ -38,6 +38,7 @@ type session struct {
 	freed  chan struct{} // an epoch left the engine
 
 	inFlight struct{ records, bytes atomic.Int64 } // read and not durable
+	underWay atomic.Int64                          // epochs that are sealed and not durable
 	left     *epoch                                // given up by the stager while its tasks were running
 	ended    bool                                  // the source is at its end; written before chunks is closed
 }
@@ -100,7 +101,7 @@ func (s *session) run(ctx context.Context) (err error) {
 	read, endRead := context.WithCancel(ctx)
 	defer endRead()
 	defer context.AfterFunc(gctx, endRead)() // a failure ends reading too
-	group.Go(func() error { return s.read(read, gctx) })
+	group.Go(func() error { return s.read(read) })
 	group.Go(func() error { return s.cut(gctx, endRead) })
 	for range s.o.Workers {
 		group.Go(func() error { return newWorker(s, 0).loop(gctx) })
@@ -159,8 +160,8 @@ func (s *session) resume() (map[string]pipeline.Resume, error) {
 }
 
 // read hands the source's chunks to the cutter until the source ends or ctx
-// does; abort is the end of everything.
-func (s *session) read(ctx, abort context.Context) error {
+// does.
+func (s *session) read(ctx context.Context) error {
 	defer close(s.chunks)
 	for ctx.Err() == nil {
 		var c pipeline.Chunk
@@ -179,7 +180,7 @@ func (s *session) read(ctx, abort context.Context) error {
 		}
 		select {
 		case s.chunks <- c:
-		case <-abort.Done():
+		case <-ctx.Done(): // nobody takes it any more; it is read again next time
 			c.Release()
 			return nil
 		}
@@ -201,8 +202,13 @@ func (s *session) cut(ctx context.Context, endRead func()) error {
 			return s.sealAll(ctx)
 		}
 		if s.full() && !s.replaying() {
-			if err := s.sealAll(ctx); err != nil {
-				return err
+			// Room comes when an epoch is committed. Only if none is under way
+			// must the open ones be, or nothing would move: sealing them while
+			// others wait would make small epochs out of back pressure.
+			if s.underWay.Load() == 0 {
+				if err := s.sealAll(ctx); err != nil {
+					return err
+				}
 			}
 			in = nil
 		}
@@ -217,6 +223,11 @@ func (s *session) cut(ctx context.Context, endRead func()) error {
 				return err
 			}
 		case <-age.C:
+			// While epochs queue for the sinks, sealing one more by its age
+			// would not make it durable any sooner.
+			if s.underWay.Load() > 1 {
+				continue
+			}
 			if err := s.sealOld(ctx); err != nil {
 				return err
 			}
@@ -310,6 +321,7 @@ func (s *session) seal(ctx context.Context, p *partition) error {
 	e := p.open
 	p.open = nil
 	e.span.To = p.end
+	s.underWay.Add(1)
 	select {
 	case s.sealed <- e:
 		return nil
