@@ -165,7 +165,11 @@ func TestRowsAddUp(t *testing.T) {
 func TestSameRowsOnAnyNumberOfWorkers(t *testing.T) {
 	parts := map[string][]string{"a": posts(900, "p"), "b": posts(300, "q")}
 	want := undisturbed(t, parts)
-	for _, workers := range []int{1, 2, 8} {
+	counts := []int{1, 2, 8}
+	if testing.Short() {
+		counts = []int{8}
+	}
+	for _, workers := range counts {
 		for _, cut := range []struct{ chunk, epoch int }{{1, 10}, {7, 50}, {300, 100}, {1000, 100000}} {
 			r := newRig(t, parts)
 			r.set.Workers, r.set.EpochRows, r.source.ChunkLines = workers, cut.epoch, cut.chunk
@@ -185,7 +189,11 @@ func TestSameRowsOnAnyNumberOfWorkers(t *testing.T) {
 func TestCrashes(t *testing.T) {
 	parts := map[string][]string{"a": posts(400, "p"), "b": posts(120, "q")}
 	want := undisturbed(t, parts)
-	for seed := range int64(6) {
+	seeds := int64(6)
+	if testing.Short() {
+		seeds = 2
+	}
+	for seed := range seeds {
 		rnd := rand.New(rand.NewSource(seed))
 		r := newRig(t, parts)
 		crashes := 0
@@ -280,16 +288,16 @@ func TestDrainWritesAllThatWasRead(t *testing.T) {
 
 func TestRetryableErrorsAreTriedAgain(t *testing.T) {
 	r := newRig(t, map[string][]string{"a": posts(300, "p")})
-	fails := 0
+	var fails atomic.Int64
 	r.sink.Before = func() error {
-		if fails++; fails%3 != 0 {
+		if fails.Add(1)%3 != 0 {
 			return pipeline.Retryable(errors.New("overloaded"))
 		}
 		return nil
 	}
 	r.source.Fault = func() error {
-		if fails%5 == 4 {
-			fails++
+		if fails.Load()%5 == 4 {
+			fails.Add(1)
 			return pipeline.Retryable(errors.New("broken pipe"))
 		}
 		return nil
@@ -313,7 +321,7 @@ func TestPermanentErrorStopsTheRun(t *testing.T) {
 
 // TestSlowSinkSlowsTheSource holds the sink and looks how far reading goes.
 func TestSlowSinkSlowsTheSource(t *testing.T) {
-	r := newRig(t, map[string][]string{"a": posts(10_000, "p")})
+	r := newRig(t, map[string][]string{"a": posts(3000, "p")})
 	hold := make(chan struct{})
 	r.sink.Before = func() error { <-hold; return nil }
 	var reads atomic.Int64
@@ -338,8 +346,8 @@ func TestSlowSinkSlowsTheSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Back pressure must not make small epochs: 49 records (7 chunks) each.
-	if n := r.sink.Keys(); n > 10_000/49+5 {
-		t.Errorf("%d epochs for 10,000 records of at most 50 each", n)
+	if n := r.sink.Keys(); n > 3000/49+5 {
+		t.Errorf("%d epochs for 3,000 records of at most 50 each", n)
 	}
 }
 
