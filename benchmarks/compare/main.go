@@ -55,11 +55,19 @@ func run(ctx context.Context, rounds int, posts, write string) error {
 		return err
 	}
 
+	const set, substring = "ClickHouse SQL, set form", "ClickHouse SQL, substring form"
+	store := func(database string) func(context.Context) (time.Duration, error) {
+		return func(ctx context.Context) (time.Duration, error) { return ours.store(ctx, database) }
+	}
+	same := func(database string) func(context.Context) (time.Duration, error) {
+		return func(ctx context.Context) (time.Duration, error) { return peer.insertSame(ctx, database) }
+	}
 	contests := []*contest{
-		{name: "A. discarded", peer: "ClickHouse SQL, set form", ours: ours.discard, theirs: peer.selectSet},
-		{name: "A. discarded", peer: "ClickHouse SQL, substring form", ours: ours.discard, theirs: peer.selectSubstring},
-		{name: "B. stored, with rollups and 24 columns", peer: "ClickHouse SQL, set form, into a plain table of 12 columns", ours: ours.store, theirs: peer.insertPlain},
-		{name: "B. stored, with rollups and 24 columns", peer: "ClickHouse SQL, set form, into the same tables as ours", ours: ours.store, theirs: peer.insertSame},
+		{name: "A. discarded", peer: set, ours: ours.discard, theirs: peer.selectSet},
+		{name: "A. discarded", peer: substring, ours: ours.discard, theirs: peer.selectSubstring},
+		{name: "B. stored in the posts table", peer: set + ", into the same table", ours: store("norollups"), theirs: same("norollups")},
+		{name: "B. stored in the posts table", peer: set + ", into a table of the 12 columns that it fills", ours: store("norollups"), theirs: peer.insertPlain},
+		{name: "B. stored, with rollups", peer: set + ", into the same tables, with rollups", ours: store("rollups"), theirs: same("rollups")},
 	}
 	for round := range rounds + 1 {
 		for _, c := range contests {
@@ -143,6 +151,9 @@ type ours struct {
 	peer     *peer
 }
 
+// databases are those that ours writes to, with and without rollups.
+var databases = map[string]bool{"norollups": false, "rollups": true}
+
 const steps = `
 steps:
   - normalize: {}
@@ -164,13 +175,14 @@ func newOurs(dir string, in *input, p *peer) (*ours, error) {
 	source := func(path string) string { return fmt.Sprintf("source: {file: {paths: [%q], format: plain}}", path) }
 	body := fmt.Sprintf(steps, in.termsFile)
 	o := &ours{bin: bin, dir: dir, peer: p}
-	clickhouse := fmt.Sprintf("sinks: [{clickhouse: {dsn: %q}}]\n", p.dsn("ours"))
 	empty := filepath.Join(dir, "empty.jsonl")
-	for name, text := range map[string]string{
-		"discard": "pipeline: discard\n" + source(in.posts) + body + "sinks: [discard]\n",
-		"store":   "pipeline: store\n" + source(in.posts) + body + clickhouse,
-		"schema":  "pipeline: store\n" + source(empty) + body + clickhouse,
-	} {
+	files := map[string]string{"discard": "pipeline: discard\n" + source(in.posts) + body + "sinks: [discard]\n"}
+	for database, rollups := range databases {
+		sink := fmt.Sprintf("sinks: [{clickhouse: {dsn: %q, rollups: %t}}]\n", p.dsn(database), rollups)
+		files[database] = "pipeline: store\n" + source(in.posts) + body + sink
+		files["schema_"+database] = "pipeline: store\n" + source(empty) + body + sink
+	}
+	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name+".yaml"), []byte(text), 0o600); err != nil {
 			return nil, err
 		}
@@ -178,8 +190,12 @@ func newOurs(dir string, in *input, p *peer) (*ours, error) {
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		return nil, err
 	}
-	_, err = o.run(context.Background(), "schema") // creates the tables, as a warm server has them
-	return o, err
+	for database := range databases { // creates the tables, as a warm server has them
+		if _, err := o.run(context.Background(), "schema_"+database); err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
 }
 
 // run times one process from its start to its end, on a fresh checkpoint.
@@ -199,13 +215,13 @@ func (o *ours) run(ctx context.Context, name string) (time.Duration, error) {
 
 func (o *ours) discard(ctx context.Context) (time.Duration, error) { return o.run(ctx, "discard") }
 
-func (o *ours) store(ctx context.Context) (time.Duration, error) {
-	if err := o.peer.truncate(ctx, "ours"); err != nil {
+func (o *ours) store(ctx context.Context, database string) (time.Duration, error) {
+	if err := o.peer.truncate(ctx, database); err != nil {
 		return 0, err
 	}
-	d, err := o.run(ctx, "store")
+	d, err := o.run(ctx, database)
 	if err != nil {
 		return 0, err
 	}
-	return d, o.peer.check(ctx, "ours.posts")
+	return d, o.peer.check(ctx, database+".posts")
 }

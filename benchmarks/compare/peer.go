@@ -97,18 +97,18 @@ func (p *peer) insertPlain(ctx context.Context) (time.Duration, error) {
 }
 
 // insertSame stores the result in the tables that ours writes to: the same
-// columns, indexes and rollups, but for spans and the exact hash, which SQL
+// columns, indexes and, where the database has them, rollups, but for spans and the exact hash, which SQL
 // does not compute.
-func (p *peer) insertSame(ctx context.Context) (time.Duration, error) {
-	if err := p.truncate(ctx, "ours"); err != nil {
+func (p *peer) insertSame(ctx context.Context, database string) (time.Duration, error) {
+	if err := p.truncate(ctx, database); err != nil {
 		return 0, err
 	}
-	d, err := p.exec(ctx, "INSERT INTO ours.posts (id, created_at, author_id, author_handle, author_followers, author_following, text, lang, kind, "+
+	d, err := p.exec(ctx, "INSERT INTO "+database+".posts (id, created_at, author_id, author_handle, author_followers, author_following, text, lang, kind, "+
 		"token_count, simhash, `hits.term`, `hits.list`, `hits.start`, `hits.end`) SELECT *, arrayMap(x -> 'terms', terms), arrayMap(x -> 0, terms), arrayMap(x -> 0, terms) FROM ("+p.set+")")
 	if err != nil {
 		return 0, err
 	}
-	return d, p.check(ctx, "ours.posts")
+	return d, p.check(ctx, database+".posts")
 }
 
 // truncate empties the tables of a database of ours.

@@ -122,7 +122,7 @@ func leet(dst []byte, term string, _ *rng) []byte {
 // spaced puts one sign between all letters of a word.
 func spaced(dst []byte, term string, r *rng) []byte {
 	sign := [...]byte{' ', '.', '-', '_'}[r.below(4)]
-	var last rune = ' '
+	last := ' '
 	for _, c := range term {
 		if c != ' ' && last != ' ' {
 			dst = append(dst, sign)

@@ -153,8 +153,10 @@ func TestTermsAreWhereTheTruthSaysSo(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"term/plain", "news/news", "news/counter", "news/counter_unlisted", "lookalike/lyrics",
-		"lookalike/substring", "lookalike/split", "organic/", "burst/author"} {
+	for _, want := range []string{
+		"term/plain", "news/news", "news/counter", "news/counter_unlisted", "lookalike/lyrics",
+		"lookalike/substring", "lookalike/split", "organic/", "burst/author",
+	} {
 		if count[want] == 0 {
 			t.Errorf("no row is %s", want)
 		}

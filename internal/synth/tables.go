@@ -3,7 +3,9 @@ package synth
 import (
 	"bytes"
 	"embed"
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -212,7 +214,7 @@ func (t *tables) loadLanguage(l *language) error {
 func (t *tables) loadPlanted(i int) error {
 	l := &t.langs[i]
 	name := "planted/" + l.code + ".txt"
-	if _, err := files.Open(name); err != nil {
+	if _, err := files.Open(name); errors.Is(err, fs.ErrNotExist) {
 		return nil // a language without planted texts
 	}
 	err := sections(name, func(key string, entries []string) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -84,11 +85,9 @@ func TestPlan(t *testing.T) {
 	if i := md.FindKey(pipeline.MetaListPrefix + "l"); i < 0 || md.Values()[i] != "b.csv" {
 		t.Errorf("metadata %v", md)
 	}
-	for path, data := range map[string]string{
+	maps.Copy(files, map[string]string{
 		"long.txt": "ok\n" + strings.Repeat("x", terms.MaxLength+1), "bytes.txt": "\xff\xfe\n", "none.txt": "# nothing\n", "blank.csv": "term\n\" \"\n",
-	} {
-		files[path] = data
-	}
+	})
 	for path, want := range map[string]string{
 		"gone.txt":  `match: list "l" (gone.txt): open gone.txt: file does not exist`,
 		"long.txt":  `match: list "l" (long.txt:2): a term of 1025 bytes; the longest is 1024: cut it`,

@@ -138,7 +138,6 @@ func (c *checker) defaultFits(path string, v reflect.Value, f *field) {
 // untagged finds exported fields that look like settings and are none.
 func (c *checker) untagged(path string, t reflect.Type) {
 	for f := range t.Fields() {
-		f := f
 		if _, tagged := f.Tag.Lookup("koanf"); !tagged && f.IsExported() && !f.Anonymous {
 			c.fail(join(path, f.Name), `the field lacks a koanf tag; write koanf:"-" if it is no setting`)
 		}

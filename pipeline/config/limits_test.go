@@ -19,15 +19,15 @@ func TestHostileFiles(t *testing.T) {
 		bomb.WriteString(fmt.Sprintf("x-%d: &a%d [%s*a%d]\n", i, i, strings.Repeat(fmt.Sprintf("*a%d,", i-1), 9), i-1))
 	}
 	wide := "x-0: &big " + strings.Repeat("y", 100_000) + "\nx-1: [" + strings.Repeat("*big,", 1000) + "]\n"
-	deepKeys := ""
+	var deepKeys strings.Builder
 	for i := range 60 {
-		deepKeys += strings.Repeat(" ", i) + strings.Repeat("k", 120) + ":\n"
+		deepKeys.WriteString(strings.Repeat(" ", i) + strings.Repeat("k", 120) + ":\n")
 	}
-	deepKeys += strings.Repeat(" ", 60) + "{"
+	deepKeys.WriteString(strings.Repeat(" ", 60) + "{")
 	for i := range 1000 {
-		deepKeys += fmt.Sprintf("a%d: 1,", i)
+		deepKeys.WriteString(fmt.Sprintf("a%d: 1,", i))
 	}
-	deepKeys += "}\n"
+	deepKeys.WriteString("}\n")
 	for _, c := range []struct{ name, text, want string }{
 		{"size", strings.Repeat("#", maxFileBytes) + tail, "more than 1048576 bytes"},
 		{"depth", "x-a: " + strings.Repeat("[", 70) + strings.Repeat("]", 70) + tail, "more than 64 levels deep"},
@@ -37,7 +37,7 @@ func TestHostileFiles(t *testing.T) {
 		{"keys", "x-a:\n" + strings.Repeat(" a: 1\n", 100_000) + tail, "duplicate key"},
 		{"alias bomb", bomb.String() + tail, "too big"},
 		{"alias text", wide + tail, "too big"},
-		{"long paths", "engine:\n " + strings.ReplaceAll(deepKeys, "\n", "\n ") + tail, "paths of all settings"},
+		{"long paths", "engine:\n " + strings.ReplaceAll(deepKeys.String(), "\n", "\n ") + tail, "paths of all settings"},
 		{"long key", strings.Repeat("k", 200) + ": 1" + tail, "more than 128 bytes"},
 		{"control", "x-a: \"\\0\"\n\"a\\x1fb\": 1" + tail, "control character"},
 		{"anchors", strings.Repeat("&a ", 300_000), ""},

@@ -128,8 +128,15 @@ func TestClassify(t *testing.T) {
 		err   error
 		retry bool
 	}{
-		{server(252), true}, {server(241), true}, {server(202), true}, {server(319), true}, {server(243), true},
-		{server(60), false}, {server(53), false}, {server(16), false}, {server(115), false},
+		{server(252), true},
+		{server(241), true},
+		{server(202), true},
+		{server(319), true},
+		{server(243), true},
+		{server(60), false},
+		{server(53), false},
+		{server(16), false},
+		{server(115), false},
 		{&clickhouse.Exception{Code: 159}, true},
 		{&clickhouse.HTTPError{StatusCode: 503, Err: errors.New("busy")}, true},
 		{&clickhouse.HTTPError{StatusCode: 429, Err: errors.New("busy")}, true},

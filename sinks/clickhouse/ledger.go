@@ -16,9 +16,14 @@ import (
 func ledgerSchema() *arrow.Schema {
 	str, u64 := arrow.BinaryTypes.String, arrow.PrimitiveTypes.Uint64
 	return arrow.NewSchema([]arrow.Field{
-		{Name: "pipeline", Type: str}, {Name: "sink", Type: str}, {Name: "source_partition", Type: str},
-		{Name: "from_position", Type: str}, {Name: "to_position", Type: str},
-		{Name: "posts", Type: u64}, {Name: "detections", Type: u64}, {Name: "rejected", Type: u64},
+		{Name: "pipeline", Type: str},
+		{Name: "sink", Type: str},
+		{Name: "source_partition", Type: str},
+		{Name: "from_position", Type: str},
+		{Name: "to_position", Type: str},
+		{Name: "posts", Type: u64},
+		{Name: "detections", Type: u64},
+		{Name: "rejected", Type: u64},
 		{Name: "min_created_at", Type: pipeline.Timestamp, Nullable: true},
 		{Name: "max_created_at", Type: pipeline.Timestamp, Nullable: true},
 	}, nil)

@@ -309,12 +309,18 @@ func TestErrors(t *testing.T) {
 		change func(m *memFS)
 		want   string
 	}{
-		{"shortened", func(m *memFS) { m.files[posts].data = m.files[posts].data[:50] },
-			"/data/posts.arrows has 50 bytes, its journal says "},
-		{"journal gone", func(m *memFS) { delete(m.files, log) },
-			"/data/posts.arrows is there already and its journal posts.arrows.journal does not know it: move it away"},
-		{"journal damaged", func(m *memFS) { m.files[log].data[3] ^= 1 },
-			"/data/posts.arrows.journal: the line at byte 0 is damaged"},
+		{
+			"shortened", func(m *memFS) { m.files[posts].data = m.files[posts].data[:50] },
+			"/data/posts.arrows has 50 bytes, its journal says ",
+		},
+		{
+			"journal gone", func(m *memFS) { delete(m.files, log) },
+			"/data/posts.arrows is there already and its journal posts.arrows.journal does not know it: move it away",
+		},
+		{
+			"journal damaged", func(m *memFS) { m.files[log].data[3] ^= 1 },
+			"/data/posts.arrows.journal: the line at byte 0 is damaged",
+		},
 		{"other columns", func(m *memFS) {
 			lines := bytes.SplitAfter(m.files[log].data, []byte("\n"))
 			e, ok := parseEntry(lines[len(lines)-2])

@@ -24,7 +24,7 @@ func seeds(f *testing.F, add func(format int, line []byte)) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		for _, line := range bytes.Split(b, []byte("\n")) {
+		for line := range bytes.SplitSeq(b, []byte("\n")) {
 			if bytes.HasPrefix(line, []byte("{")) {
 				add(format, line)
 			}
@@ -52,7 +52,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, format int, data []byte) {
 		defer mem.AssertSize(t, 0)
 		want := 0
-		for _, line := range bytes.Split(data, []byte("\n")) {
+		for line := range bytes.SplitSeq(data, []byte("\n")) {
 			if len(bytes.Trim(line, " \t\r\n")) > 0 {
 				want++
 			}

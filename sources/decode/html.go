@@ -109,7 +109,7 @@ func link(tag []byte) (span, bool) {
 		return span{}, false
 	}
 	if class, ok := attribute(tag, ` class="`); ok {
-		for _, c := range bytes.Fields(tag[class.from:class.to]) {
+		for c := range bytes.FieldsSeq(tag[class.from:class.to]) {
 			if string(c) == "mention" || string(c) == "hashtag" {
 				return span{}, false
 			}

@@ -88,7 +88,7 @@ func TestRealTwitter(t *testing.T) {
 		t.Fatal(err)
 	}
 	parent := map[string]string{}
-	for _, line := range strings.Split(string(truth), "\n") {
+	for line := range strings.SplitSeq(string(truth), "\n") {
 		if f := strings.Split(line, "\t"); len(f) == 5 {
 			parent[f[1]] = f[2]
 		}

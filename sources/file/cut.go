@@ -88,7 +88,7 @@ func (c *cutter) next(r io.Reader, limit int64) (piece, error) {
 		case c.n > c.max:
 			c.long, c.dropped = true, int64(c.n-c.max-1)
 			c.n = c.max + 1
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return piece{}, errNoMore
 		case err != nil:
 			return piece{}, err

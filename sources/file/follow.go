@@ -270,7 +270,7 @@ func (t *tail) step(out func(pipeline.Chunk) error) (more bool, err error) {
 	case err == nil:
 		t.stale = 0
 		return true, t.send(p, out)
-	case err != errNoMore:
+	case !errors.Is(err, errNoMore):
 		return false, fmt.Errorf("file: %s at byte %d: %w", t.path, t.cut.base, err)
 	}
 	return t.atEnd(out)

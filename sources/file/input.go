@@ -3,6 +3,7 @@ package file
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -168,7 +169,7 @@ func openInput(path string, offset int64, read *atomic.Int64) (*input, error) {
 	}
 	if n, err := io.CopyN(io.Discard, in, offset); err != nil {
 		in.close()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil, shrunk(path, offset, n)
 		}
 		return nil, in.wrap(path, n, err)

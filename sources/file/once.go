@@ -96,7 +96,7 @@ func (o *once) file(ctx context.Context, name string, offset int64, out func(pip
 	o.cut.eager = in.pipe
 	for ctx.Err() == nil {
 		p, err := o.cut.next(in, o.resume.limit(name, o.cut.base))
-		if err == errNoMore {
+		if errors.Is(err, errNoMore) {
 			return o.last(name, out)
 		}
 		if err != nil {

@@ -224,7 +224,7 @@ func FuzzFind(f *testing.F) {
 	f.Add("東京都\n東京\nhttp://x.com", "大東京都 http://x.com 東京 都")
 	f.Fuzz(func(t *testing.T, list, posts string) {
 		var terms []string
-		for _, s := range strings.Split(strings.ToValidUTF8(list, "?"), "\n") {
+		for s := range strings.SplitSeq(strings.ToValidUTF8(list, "?"), "\n") {
 			var toks token.Tokens
 			in := fold.Append(nil, []byte(s))
 			if toks.Append(in, 0, len(in)); toks.Len() > 0 && len(in) <= MaxLength {

@@ -147,7 +147,8 @@ func (m *bitmaps) mixed(buf []byte, g int, over, overWords uint64) (uint64, uint
 		prev = m.words[g-1]>>7 == 1
 	}
 	for i < start+8 && i < len(buf) {
-		c, size := class.Other, 1
+		var c class.Class
+		size := 1
 		if b := buf[i]; b < utf8.RuneSelf {
 			c = low[b]
 		} else {

@@ -204,13 +204,14 @@ func joins(prev, c, next class.Class) bool {
 
 // bigrams puts the run of Spaceless characters at i and returns its end.
 func (s *scanner) bigrams(i int) int {
-	start, middle, end := i, i, s.cluster(i)
+	middle, end := i, s.cluster(i)
 	for {
 		c, _ := s.at(end)
 		if c != class.Spaceless {
 			break
 		}
-		start, middle, end = middle, end, s.cluster(end)
+		start := middle
+		middle, end = end, s.cluster(end)
 		s.put(start, end, text.Bigram)
 	}
 	if middle == i {

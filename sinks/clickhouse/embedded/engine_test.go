@@ -227,7 +227,7 @@ func TestParallelClients(t *testing.T) {
 		t.Errorf("%d rows", n)
 	}
 	var asynchronous uint64
-	must(t, conn.AsyncInsert(ctx, "INSERT INTO t VALUES (1)", true))
+	must(t, conn.Exec(clickhouse.Context(ctx, clickhouse.WithAsync(true)), "INSERT INTO t VALUES (1)"))
 	must(t, conn.QueryRow(ctx, "SELECT count() FROM t").Scan(&asynchronous))
 	if asynchronous != 6*15*100+1 {
 		t.Errorf("%d rows after an asynchronous insert", asynchronous)

@@ -48,8 +48,13 @@ func TestNewer(t *testing.T) {
 		a, b string
 		want bool
 	}{
-		{"26.8.1", "26.7.3", true}, {"27.1", "26.12.1", true}, {"26.7.3", "26.7.2", false},
-		{"26.7.3", "26.7.3", false}, {"26.6.9", "26.7.1", false}, {"", "26.7", false}, {"26.10.1", "26.9.1", true},
+		{"26.8.1", "26.7.3", true},
+		{"27.1", "26.12.1", true},
+		{"26.7.3", "26.7.2", false},
+		{"26.7.3", "26.7.3", false},
+		{"26.6.9", "26.7.1", false},
+		{"", "26.7", false},
+		{"26.10.1", "26.9.1", true},
 	} {
 		if got := newer(c.a, c.b); got != c.want {
 			t.Errorf("newer(%q, %q) is %v", c.a, c.b, got)

@@ -143,9 +143,15 @@ func (o *EngineOptions) validate() error {
 		name  string
 		value int64
 	}{
-		{"writers", int64(o.Writers)}, {"readers", int64(o.Readers)}, {"queue_wait", int64(o.QueueWait)},
-		{"background_pool_size", int64(o.BackgroundPoolSize)}, {"max_memory", o.MaxMemory}, {"max_result", o.MaxResult},
-		{"analyst_time", int64(o.AnalystTime)}, {"analyst_memory", o.AnalystMemory}, {"lock_wait", int64(o.LockWait)},
+		{"writers", int64(o.Writers)},
+		{"readers", int64(o.Readers)},
+		{"queue_wait", int64(o.QueueWait)},
+		{"background_pool_size", int64(o.BackgroundPoolSize)},
+		{"max_memory", o.MaxMemory},
+		{"max_result", o.MaxResult},
+		{"analyst_time", int64(o.AnalystTime)},
+		{"analyst_memory", o.AnalystMemory},
+		{"lock_wait", int64(o.LockWait)},
 		{"shutdown_timeout", int64(o.ShutdownTimeout)},
 	} {
 		if n.value < 0 {

@@ -206,14 +206,6 @@ func (o *output) send(p []byte) error {
 	return nil
 }
 
-// flush hands what was sent so far to the network.
-func (o *output) flush() {
-	if f, ok := o.encoder.(interface{ Flush() error }); ok {
-		_ = f.Flush()
-	}
-	_ = http.NewResponseController(o.w).Flush()
-}
-
 // finish ends a result that is whole.
 func (o *output) finish() error {
 	defer o.release()

@@ -179,7 +179,7 @@ func (e *Engine) Ready(ctx context.Context) error {
 	case <-e.stopped:
 		return errStopped
 	case <-ctx.Done():
-		return fmt.Errorf("embedded ClickHouse: waiting for the engine: %w (%v)", context.Cause(ctx), e.Err())
+		return fmt.Errorf("embedded ClickHouse: waiting for the engine: %w (%w)", context.Cause(ctx), e.Err())
 	}
 }
 
