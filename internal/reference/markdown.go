@@ -198,7 +198,7 @@ steps:
   - normalize
   - tokenize
 sinks:
-  - clickhouse: { embedded: { path: ./data } }
+  - clickhouse: { embedded: { path: ./data/clickhouse } }
 ` + "```" + `
 
 Source, steps and sinks name components: see [sources](sources.md),

@@ -40,7 +40,7 @@ clickhouse:// (the native port).
 The database and its tables are created and brought up to date at the start. Columns
 that steps add to posts become columns of the table. A table whose columns do not fit is
 an error before the first row.`,
-		Example: "embedded:\n  path: ./data\n",
+		Example: "embedded:\n  path: ./data/clickhouse\n",
 		Takes:   []pipeline.Stream{pipeline.Posts, pipeline.Detections, pipeline.Rejected},
 	}, Defaults, newPlan)
 }
