@@ -310,6 +310,36 @@ func TestRetryableErrorsAreTriedAgain(t *testing.T) {
 	}
 }
 
+// TestSourceFailsAfterSomeRows: what was read before the fault is written, and
+// a later run under another config finishes what was begun.
+func TestSourceFailsAfterSomeRows(t *testing.T) {
+	parts := map[string][]string{"a": posts(1000, "p")}
+	r := newRig(t, parts)
+	reads := 0
+	broken := errors.New("a broken frame")
+	r.source.Fault = func() error {
+		if reads++; reads > 60 {
+			return broken
+		}
+		return nil
+	}
+	err := r.run(context.Background(), context.Background(), tallied)
+	if !errors.Is(err, broken) {
+		t.Fatalf("got %v, want the source's error", err)
+	}
+	got := len(r.sink.Rows(pipeline.Posts)) + len(r.sink.Rows(pipeline.Rejected))
+	if got != 60*7 {
+		t.Errorf("%d rows were written of %d that were read", got, 60*7)
+	}
+	r.source.Fault = nil
+	if err := r.run(context.Background(), context.Background(), tallied); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(undisturbed(t, parts), r.rows()); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestPermanentErrorStopsTheRun(t *testing.T) {
 	r := newRig(t, map[string][]string{"a": posts(3000, "p")})
 	r.sink.Before = func() error { return errors.New("no such table") }

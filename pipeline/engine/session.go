@@ -40,6 +40,7 @@ type session struct {
 	inFlight struct{ records, bytes atomic.Int64 } // read and not durable
 	underWay atomic.Int64                          // epochs that are sealed and not durable
 	left     *epoch                                // given up by the stager while its tasks were running
+	readErr  error                                 // why reading ended; written before chunks is closed
 	ended    bool                                  // the source is at its end; written before chunks is closed
 }
 
@@ -113,6 +114,11 @@ func (s *session) run(ctx context.Context) (err error) {
 	if err != nil && abort.Err() != nil {
 		return ErrAborted
 	}
+	// A session for pending epochs reads ahead of them: a fault there is the
+	// next session's.
+	if err == nil && !(s.onlyPending && s.pendingDone()) {
+		err = s.readErr
+	}
 	return err
 }
 
@@ -176,7 +182,9 @@ func (s *session) read(ctx context.Context) error {
 		case err != nil && ctx.Err() != nil:
 			return nil // stopped while waiting
 		case err != nil:
-			return fmt.Errorf("source %s: %w", s.g.Nodes[graph.Root].Kind, err)
+			// What was read before is whole: it is written, then the run fails.
+			s.readErr = fmt.Errorf("source %s: %w", s.g.Nodes[graph.Root].Kind, err)
+			return nil
 		}
 		select {
 		case s.chunks <- c:
