@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/sluicehq/sluice/internal/edit"
 )
 
 // maxErrors bounds how many errors are shown; the rest are counted.
@@ -54,12 +56,19 @@ func (e Errors) sorted() error {
 	return e
 }
 
+// maxCompared bounds the names that are compared, in bytes: the distance is
+// quadratic.
+const maxCompared = 256
+
 // didYouMean returns `; did you mean "x"?` for the name that is nearest to
 // got, or nothing when none is near.
 func didYouMean(got string, names []string) string {
 	best, bestDist := "", 1+len(got)/3
 	for _, n := range names {
-		if d := editDistance(strings.ToLower(got), strings.ToLower(n), bestDist); d < bestDist || d == bestDist && best == "" {
+		if len(got) > maxCompared || len(n) > maxCompared {
+			continue
+		}
+		if d := edit.Distance(strings.ToLower(got), strings.ToLower(n), bestDist); d < bestDist || d == bestDist && best == "" {
 			best, bestDist = n, d
 		}
 	}
@@ -67,31 +76,4 @@ func didYouMean(got string, names []string) string {
 		return ""
 	}
 	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-// editDistance is the optimal string alignment distance (insert, delete,
-// change, swap of neighbours) of a and b in bytes, or more than limit.
-func editDistance(a, b string, limit int) int {
-	if len(a) > 256 || len(b) > 256 || len(a)-len(b) > limit || len(b)-len(a) > limit {
-		return limit + 1
-	}
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last, row = last, row, before
-	}
-	return last[len(b)]
 }

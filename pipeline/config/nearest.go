@@ -3,6 +3,8 @@ package config
 import (
 	"strconv"
 	"strings"
+
+	"github.com/sluicehq/sluice/internal/edit"
 )
 
 // Nearest returns the candidate with the least edit distance to name, for a
@@ -26,7 +28,7 @@ func Nearest(name string, candidates []string) string {
 			}
 			continue
 		}
-		if d := editDistance(name, c, limit); d <= limit {
+		if d := edit.Distance(name, c, limit); d <= limit {
 			best, limit = c, d-1
 		}
 		if limit < 1 {
@@ -34,34 +36,6 @@ func Nearest(name string, candidates []string) string {
 		}
 	}
 	return best
-}
-
-// editDistance is the optimal string alignment distance (Damerau–Levenshtein
-// without repeated edits of one substring) of a and b in bytes; anything above
-// limit may be returned as limit+1.
-func editDistance(a, b string, limit int) int {
-	if d := len(a) - len(b); d > limit || -d > limit {
-		return limit + 1
-	}
-	before, prev, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range prev {
-		prev[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(prev[j]+1, row[j-1]+1, prev[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, prev, row = prev, row, before
-	}
-	return prev[len(b)]
 }
 
 // didYouMean phrases the nearest candidate as a hint.
