@@ -67,13 +67,15 @@ func (e *FieldError) Unwrap() error { return e.Err }
 // madeBy names the step that makes a column, for MissingColumnError.
 func madeBy(column string) string {
 	switch column {
-	case ColTextFolded:
+	case ColTextFolded, ColTextSkeleton, ColTextSqueezed, ColInvisibleChars, ColMixedScript, ColFoldDistance, ColEntropy:
 		return "normalize"
+	case ColLanguage, ColLanguageConfidence:
+		return "language"
 	case ColTokenHash, ColTokenStart, ColTokenEnd, ColTokenKind, ColTokenCount, ColURLDomains:
 		return "tokenize"
-	case ColTextHash, ColSimHash:
+	case ColTextHash, ColSimHash, ColMinHash:
 		return "fingerprint"
-	case ColHitList, ColHitTerm, ColHitStart, ColHitEnd:
+	case ColHitList, ColHitTerm, ColHitStart, ColHitEnd, ColHitView, ColHitDisguise, ColHitWeight:
 		return "match"
 	}
 	return ""

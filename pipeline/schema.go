@@ -35,7 +35,21 @@ const (
 // Names of the columns that operators add, settled here because rules, sinks
 // and SQL refer to them.
 const (
-	ColTextFolded = "text_folded" // normalize: Utf8, the folded view (transient)
+	// normalize. Each view is a whole text (Utf8, transient). Where a post has
+	// nothing that a view undoes, the view's row has the bytes of the folded one.
+	ColTextFolded   = "text_folded"   // NFKC, case, invisible characters, diacritics
+	ColTextSkeleton = "text_skeleton" // folded, with look-alikes of words of mixed script undone
+	ColTextSqueezed = "text_squeezed" // skeleton, with leet, repeats and spacing undone
+
+	// normalize: what tells of evasion. Stored.
+	ColInvisibleChars = "invisible_chars"    // Uint32: default ignorables, bidi and other controls
+	ColMixedScript    = "mixed_script_words" // Uint32: words with letters of more than one script
+	ColFoldDistance   = "fold_distance"      // Float32, 0..1: share of characters that folding replaced, beyond case
+	ColEntropy        = "entropy"            // Float32, bits: Shannon entropy of the folded view's bytes
+
+	// language.
+	ColLanguage           = "language"            // Utf8: lang where the post says it, else the detected one; "" unknown
+	ColLanguageConfidence = "language_confidence" // Float32, 0..1; 1 where the post says it
 
 	// tokenize. The three token columns have equal list offsets; spans are
 	// byte offsets into text_folded, half open. All three are transient.
@@ -49,15 +63,24 @@ const (
 	// fingerprint.
 	ColTextHash = "text_hash" // Uint64: hash of the folded tokens in order; equal for copies
 	ColSimHash  = "simhash"   // Uint64: Charikar's SimHash; 0 for a post of no tokens
+	ColMinHash  = "minhash"   // List<Uint32>: MinHash bands, number<<16 | 16 bits; near copies share some
 
-	// match. The four columns have equal list offsets: one element a hit.
+	// match. The columns have equal list offsets: one element a hit.
 	// Spans are byte offsets into text (not the folded view), half open.
-	ColHitList  = "hits.list"  // List<Utf8>: the list's name
-	ColHitTerm  = "hits.term"  // List<Utf8>: the term as the list writes it
-	ColHitStart = "hits.start" // List<Uint32>
-	ColHitEnd   = "hits.end"   // List<Uint32>
+	ColHitList     = "hits.list"     // List<Utf8>: the list's name
+	ColHitTerm     = "hits.term"     // List<Utf8>: the term as the list writes it
+	ColHitStart    = "hits.start"    // List<Uint32>
+	ColHitEnd      = "hits.end"      // List<Uint32>
+	ColHitView     = "hits.view"     // List<Utf8>: raw, folded, skeleton or squeezed: the first view that shows the term
+	ColHitDisguise = "hits.disguise" // List<Utf8>: what hid the term, such as "leet+spaced"; "" nothing beyond the folded view
+	ColHitWeight   = "hits.weight"   // List<Float32>: the term's weight, 1 where the list gives none
 	// ColMatchPrefix + list name: Int32, number of hits of one list (transient).
 	ColMatchPrefix = "match."
+	// ColWeightPrefix + list name: Float32, sum of the weights of these hits (transient).
+	ColWeightPrefix = "weight."
+
+	// score. ColScorePrefix + head name: Float32, the calibrated probability 0..1.
+	ColScorePrefix = "score."
 )
 
 // MetaTransient marks a column (Field.Metadata key, value "true") that steps
@@ -121,6 +144,13 @@ func DetectionsSchema() *arrow.Schema {
 		strs("spans.term"),
 		{Name: "spans.start", Type: ListOf(u32)},
 		{Name: "spans.end", Type: ListOf(u32)},
+		strs("spans.view"),
+		strs("spans.disguise"),
+		// A term's weight, or what an n-gram added to a score's logit.
+		{Name: "spans.weight", Type: ListOf(arrow.PrimitiveTypes.Float32)},
+		// The lists that the condition names, with the hex of their contents' hash.
+		strs("lists.name"),
+		strs("lists.version"),
 		strs("values.name"),
 		strs("values.value"),
 		// Of the post: evidence outlives the post's deletion.
@@ -189,3 +219,8 @@ func Column(schema *arrow.Schema, name string, want arrow.DataType) (int, error)
 // file, which later steps may read through Files; it is empty for a list that
 // has terms in the config, since the file alone would not be the whole list.
 const MetaListPrefix = "sluice.list."
+
+// MetaListVersionPrefix, with a list's name behind it, is a key in the same
+// metadata. The value is the list's version: the first 16 hex digits of the
+// SHA-256 of its terms as they were read, so it changes when they do.
+const MetaListVersionPrefix = "sluice.list_version."

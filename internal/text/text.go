@@ -31,10 +31,12 @@ const (
 	URL          // http://..., https://..., www..., and bare domains
 	Emoji        // one emoji with its modifier, or one flag
 	Bigram       // two characters of a script without spaces, or one alone
+	Cashtag      // span and hash are of the symbol, without '$'
+	Email        // an e-mail address
 	kinds
 )
 
-var kindNames = [kinds]string{"none", "word", "number", "hashtag", "mention", "url", "emoji", "bigram"}
+var kindNames = [kinds]string{"none", "word", "number", "hashtag", "mention", "url", "emoji", "bigram", "cashtag", "email"}
 
 // String returns the kind's name in lower case.
 func (k Kind) String() string {
@@ -45,7 +47,7 @@ func (k Kind) String() string {
 }
 
 // Counted reports whether tokens of the kind enter the column token_count.
-func (k Kind) Counted() bool { return k != URL && k != Emoji && k != 0 }
+func (k Kind) Counted() bool { return k != URL && k != Emoji && k != Email && k != 0 }
 
 // Content reports whether tokens of the kind enter fingerprints. Mentions and
 // URLs do not: copies of a text differ in them first.

@@ -20,9 +20,11 @@ func (p *plan) New() pipeline.Operator {
 	o := &operator{
 		plan: p, rows: column.NewOffsets(p.mem), list: column.NewStrings(p.mem), term: column.NewStrings(p.mem),
 		start: column.NewFixed[uint32](p.mem), end: column.NewFixed[uint32](p.mem),
+		view: column.NewStrings(p.mem), disguise: column.NewStrings(p.mem), weight: column.NewFixed[float32](p.mem),
 	}
 	for range p.lists {
 		o.counts = append(o.counts, column.NewFixed[int32](p.mem))
+		o.weights = append(o.weights, column.NewFixed[float32](p.mem))
 	}
 	return o
 }
@@ -37,10 +39,13 @@ type operator struct {
 	scratch   []byte
 	hits      []terms.Hit // of the batch; spans are those of the original text
 
-	counts     []*column.Fixed[int32] // by list
-	rows       *column.Offsets
-	list, term *column.Strings
-	start, end *column.Fixed[uint32]
+	counts         []*column.Fixed[int32]   // by list
+	weights        []*column.Fixed[float32] // by list
+	rows           *column.Offsets
+	list, term     *column.Strings
+	start, end     *column.Fixed[uint32]
+	view, disguise *column.Strings
+	weight         *column.Fixed[float32]
 }
 
 // Process implements [pipeline.Operator].
@@ -148,8 +153,9 @@ func (o *operator) findValue(v *values, row int32, value []byte) {
 
 // arrays returns the finished columns in the order of the schema.
 func (o *operator) arrays(n int) []arrow.Array {
-	for _, c := range o.counts {
+	for i, c := range o.counts {
 		clear(c.Extend(n))
+		clear(o.weights[i].Extend(n))
 	}
 	h := 0
 	for row := range n {
@@ -157,19 +163,27 @@ func (o *operator) arrays(n int) []arrow.Array {
 			hit := &o.hits[h]
 			l := o.owner[hit.Term]
 			o.counts[l].Values()[row]++
+			o.weights[l].Values()[row]++
 			o.list.AppendString(o.lists[l].name)
 			o.term.AppendString(o.plan.terms[hit.Term])
 			o.start.Append(hit.Start)
 			o.end.Append(hit.End)
+			o.view.AppendString(o.lists[l].view)
+			o.disguise.AppendString("")
+			o.weight.Append(1)
 		}
 		o.rows.End(o.start.Len())
 	}
-	out := make([]arrow.Array, 0, len(o.counts)+4)
+	out := make([]arrow.Array, 0, 2*len(o.counts)+7)
 	for _, c := range o.counts {
 		out = append(out, c.NewArray(arrow.PrimitiveTypes.Int32))
+	}
+	for _, w := range o.weights {
+		out = append(out, w.NewArray(arrow.PrimitiveTypes.Float32))
 	}
 	return append(out, o.rows.NewLists(
 		o.list.NewArray(arrow.BinaryTypes.String), o.term.NewArray(arrow.BinaryTypes.String),
 		o.start.NewArray(arrow.PrimitiveTypes.Uint32), o.end.NewArray(arrow.PrimitiveTypes.Uint32),
+		o.view.NewArray(arrow.BinaryTypes.String), o.disguise.NewArray(arrow.BinaryTypes.String), o.weight.NewArray(arrow.PrimitiveTypes.Float32),
 	)...)
 }

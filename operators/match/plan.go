@@ -2,6 +2,8 @@ package match
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,8 +26,9 @@ func Factory() pipeline.Factory {
 			"`#word` matches the hashtag only, `word` both. In scripts without spaces a term of two or more characters matches anywhere. " +
 			"With `on` a list is held against another column: a value must equal a term, and on `" + pipeline.ColURLDomains + "` may be below it " +
 			"(a.example.com is below example.com). All overlapping hits are reported.\n\n" +
-			"Adds `match.<list>`, the number of hits of each list (not stored), and the lists `hits.list`, `hits.term`, `hits.start` and `hits.end`: " +
-			"the bytes of the original text, or 0 and 0 for a hit in another column. Time does not grow with the lists.",
+			"Adds `match.<list>`, the number of hits of each list (not stored), `weight.<list>`, the sum of their weights (not stored), and the lists " +
+			"`hits.list`, `hits.term`, `hits.start` and `hits.end`: the bytes of the original text, or 0 and 0 for a hit in another column, and " +
+			"`hits.view`, `hits.disguise` and `hits.weight`. Time does not grow with the lists.",
 		Example: "lists:\n  greetings: { terms: [good morning, hello] }\n",
 	}, func() Config { return Config{} }, newPlan)
 }
@@ -49,6 +52,7 @@ type plan struct {
 // compiled is what is left of a list.
 type compiled struct {
 	name, path, view, on string
+	version              string // see pipeline.MetaListVersionPrefix
 	terms, duplicates    int
 }
 
@@ -87,11 +91,17 @@ func (p *plan) schema(in *arrow.Schema) error {
 	for _, l := range p.lists {
 		fields = append(fields, pipeline.Transient(arrow.Field{Name: pipeline.ColMatchPrefix + l.name, Type: arrow.PrimitiveTypes.Int32}))
 		keys, vals = append(keys, pipeline.MetaListPrefix+l.name), append(vals, l.path)
+		keys, vals = append(keys, pipeline.MetaListVersionPrefix+l.name), append(vals, l.version)
+	}
+	for _, l := range p.lists {
+		fields = append(fields, pipeline.Transient(arrow.Field{Name: pipeline.ColWeightPrefix + l.name, Type: arrow.PrimitiveTypes.Float32}))
 	}
 	str, u32 := pipeline.ListOf(arrow.BinaryTypes.String), pipeline.ListOf(arrow.PrimitiveTypes.Uint32)
 	fields = append(fields,
 		arrow.Field{Name: pipeline.ColHitList, Type: str}, arrow.Field{Name: pipeline.ColHitTerm, Type: str},
 		arrow.Field{Name: pipeline.ColHitStart, Type: u32}, arrow.Field{Name: pipeline.ColHitEnd, Type: u32},
+		arrow.Field{Name: pipeline.ColHitView, Type: str}, arrow.Field{Name: pipeline.ColHitDisguise, Type: str},
+		arrow.Field{Name: pipeline.ColHitWeight, Type: pipeline.ListOf(arrow.PrimitiveTypes.Float32)},
 	)
 	out, err := pipeline.AppendFields(in, fields...)
 	if err != nil {
@@ -144,7 +154,7 @@ func (b *compiler) add(bc pipeline.BuildContext, name string, l *List) error {
 		b.sets[to], b.order = set, append(b.order, to)
 	}
 	first := uint32(len(b.plan.terms))
-	done := compiled{name: name, path: l.Path, view: to.view, on: to.on}
+	done := compiled{name: name, path: l.Path, view: to.view, on: to.on, version: versionOf(l, entries)}
 	if len(l.Terms) > 0 {
 		done.path = "" // the file alone is not the list: see pipeline.MetaListPrefix
 	}
@@ -170,6 +180,16 @@ func (b *compiler) add(bc pipeline.BuildContext, name string, l *List) error {
 	}
 	b.lists = append(b.lists, done)
 	return b.column(to, name)
+}
+
+// versionOf returns the version of a list: see [pipeline.MetaListVersionPrefix].
+func versionOf(l *List, entries []entry) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n%s\n", l.on(), l.view())
+	for _, e := range entries {
+		fmt.Fprintf(h, "%q\n", e.term)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // term adds one term to a set.

@@ -25,10 +25,11 @@ type layout struct {
 	schema *arrow.Schema
 	rules  []*rule.Rule
 	values [][]rule.Value
-	lists  [][]string
+	lists  [][]listVersion
 
 	id, created, author, platform, lang, text, source, offset int
 	hitList, hitTerm, hitStart, hitEnd                        int // -1 without a match step
+	hitView, hitDisguise, hitWeight                           int // the same
 	textHash, simHash                                         int // -1 without a fingerprint step
 }
 
@@ -37,7 +38,7 @@ func newLayout(mem memory.Allocator, prog *rule.Program, in *arrow.Schema) (*lay
 	for i := range l.rules {
 		v := prog.Values(i)
 		l.values = append(l.values, v[:min(len(v), maxValues)])
-		l.lists = append(l.lists, prog.Lists(i))
+		l.lists = append(l.lists, listVersions(in, prog.Lists(i)))
 	}
 	u32, u64, str := arrow.PrimitiveTypes.Uint32, arrow.PrimitiveTypes.Uint64, arrow.BinaryTypes.String
 	for _, c := range []struct {
@@ -58,6 +59,9 @@ func newLayout(mem memory.Allocator, prog *rule.Program, in *arrow.Schema) (*lay
 		{&l.hitTerm, pipeline.ColHitTerm, pipeline.ListOf(str), true},
 		{&l.hitStart, pipeline.ColHitStart, pipeline.ListOf(u32), true},
 		{&l.hitEnd, pipeline.ColHitEnd, pipeline.ListOf(u32), true},
+		{&l.hitView, pipeline.ColHitView, pipeline.ListOf(str), true},
+		{&l.hitDisguise, pipeline.ColHitDisguise, pipeline.ListOf(str), true},
+		{&l.hitWeight, pipeline.ColHitWeight, pipeline.ListOf(arrow.PrimitiveTypes.Float32), true},
 		{&l.textHash, pipeline.ColTextHash, u64, true},
 		{&l.simHash, pipeline.ColSimHash, u64, true},
 	} {
@@ -73,16 +77,33 @@ func newLayout(mem memory.Allocator, prog *rule.Program, in *arrow.Schema) (*lay
 	return l, nil
 }
 
+// listVersion is a list that a condition names, and the version that reaches
+// the step; "" of a list that no step has read.
+type listVersion struct{ name, version string }
+
+func listVersions(in *arrow.Schema, names []string) []listVersion {
+	md := in.Metadata()
+	out := make([]listVersion, len(names))
+	for i, name := range names {
+		out[i].name = name
+		if k := md.FindKey(pipeline.MetaListVersionPrefix + name); k >= 0 {
+			out[i].version = md.Values()[k]
+		}
+	}
+	return out
+}
+
 // writer makes detections batches. Its builders are empty between batches.
 type writer struct {
 	*layout
 	id, author, platform, lang, kind, ruleID, hash, severity, mode, owner, text, source *column.Strings
-	label, spanList, spanTerm, valueName, valueText                                     *column.Strings
+	label, spanList, spanTerm, spanView, spanDisguise                                   *column.Strings
+	listName, listVersion, valueName, valueText                                         *column.Strings
 	created, offset                                                                     *column.Fixed[int64]
 	version, spanStart, spanEnd                                                         *column.Fixed[uint32]
-	score                                                                               *column.Fixed[float32]
+	score, spanWeight                                                                   *column.Fixed[float32]
 	textHash, simHash                                                                   *column.Fixed[uint64]
-	labels, spans, values                                                               *column.Offsets
+	labels, spans, listRows, values                                                     *column.Offsets
 	scratch                                                                             []byte
 }
 
@@ -90,15 +111,17 @@ func newWriter(l *layout) *writer {
 	w := &writer{layout: l}
 	for _, s := range []**column.Strings{
 		&w.id, &w.author, &w.platform, &w.lang, &w.kind, &w.ruleID, &w.hash, &w.severity, &w.mode, &w.owner, &w.text, &w.source,
-		&w.label, &w.spanList, &w.spanTerm, &w.valueName, &w.valueText,
+		&w.label, &w.spanList, &w.spanTerm, &w.spanView, &w.spanDisguise,
+		&w.listName, &w.listVersion, &w.valueName, &w.valueText,
 	} {
 		*s = column.NewStrings(l.mem)
 	}
 	w.created, w.offset = column.NewFixed[int64](l.mem), column.NewFixed[int64](l.mem)
 	w.version, w.spanStart, w.spanEnd = column.NewFixed[uint32](l.mem), column.NewFixed[uint32](l.mem), column.NewFixed[uint32](l.mem)
-	w.score = column.NewFixed[float32](l.mem)
+	w.score, w.spanWeight = column.NewFixed[float32](l.mem), column.NewFixed[float32](l.mem)
 	w.textHash, w.simHash = column.NewFixed[uint64](l.mem), column.NewFixed[uint64](l.mem)
-	w.labels, w.spans, w.values = column.NewOffsets(l.mem), column.NewOffsets(l.mem), column.NewOffsets(l.mem)
+	w.labels, w.spans = column.NewOffsets(l.mem), column.NewOffsets(l.mem)
+	w.listRows, w.values = column.NewOffsets(l.mem), column.NewOffsets(l.mem)
 	return w
 }
 
@@ -165,34 +188,54 @@ func (w *writer) rule(r *rule.Rule) {
 
 // hits is the hit columns of a batch. Their offsets are equal.
 type hits struct {
-	off        []int32
-	list, term column.StringView
-	start, end []uint32
+	off            []int32
+	list, term     column.StringView
+	start, end     []uint32
+	view, disguise column.StringView
+	weight         []float32
 }
 
 func (w *writer) hitsOf(rec arrow.Record) (h hits) {
-	if w.hitList < 0 || w.hitTerm < 0 || w.hitStart < 0 || w.hitEnd < 0 {
+	if min(w.hitList, w.hitTerm, w.hitStart, w.hitEnd, w.hitView, w.hitDisguise, w.hitWeight) < 0 {
 		return h
 	}
-	off, list := column.ViewList(rec.Column(w.hitList))
-	_, term := column.ViewList(rec.Column(w.hitTerm))
+	strings := func(at int) column.StringView {
+		_, v := column.ViewList(rec.Column(at))
+		return column.ViewStrings(v)
+	}
+	h.off, _ = column.ViewList(rec.Column(w.hitList))
+	h.list, h.term = strings(w.hitList), strings(w.hitTerm)
+	h.view, h.disguise = strings(w.hitView), strings(w.hitDisguise)
 	_, start := column.ViewList(rec.Column(w.hitStart))
 	_, end := column.ViewList(rec.Column(w.hitEnd))
-	return hits{off, column.ViewStrings(list), column.ViewStrings(term), start.(*array.Uint32).Uint32Values(), end.(*array.Uint32).Uint32Values()}
+	_, weight := column.ViewList(rec.Column(w.hitWeight))
+	h.start, h.end = start.(*array.Uint32).Uint32Values(), end.(*array.Uint32).Uint32Values()
+	h.weight = weight.(*array.Float32).Float32Values()
+	return h
 }
 
-// evidence copies the hits of the lists that the rule refers to.
+// evidence copies the hits of the lists that the rule refers to, and names
+// these.
 func (w *writer) evidence(h hits, f rule.Fired) {
-	if lists := w.lists[f.Rule]; h.off != nil && len(lists) > 0 {
+	lists := w.lists[f.Rule]
+	for _, l := range lists {
+		w.listName.AppendString(l.name)
+		w.listVersion.AppendString(l.version)
+	}
+	w.listRows.End(w.listName.Len())
+	if h.off != nil && len(lists) > 0 {
 		n := 0
-		for j := h.off[f.Row]; j < h.off[f.Row+1] && n < maxSpans; j++ {
-			if !slices.Contains(lists, string(h.list.At(int(j)))) {
+		for j := int(h.off[f.Row]); j < int(h.off[f.Row+1]) && n < maxSpans; j++ {
+			if !slices.ContainsFunc(lists, func(l listVersion) bool { return l.name == string(h.list.At(j)) }) {
 				continue
 			}
-			w.spanList.Append(h.list.At(int(j)))
-			w.spanTerm.Append(h.term.At(int(j)))
+			w.spanList.Append(h.list.At(j))
+			w.spanTerm.Append(h.term.At(j))
 			w.spanStart.Append(h.start[j])
 			w.spanEnd.Append(h.end[j])
+			w.spanView.Append(h.view.At(j))
+			w.spanDisguise.Append(h.disguise.At(j))
+			w.spanWeight.Append(h.weight[j])
 			n++
 		}
 	}
@@ -203,15 +246,20 @@ func (w *writer) evidence(h hits, f rule.Fired) {
 func (w *writer) record(n int) arrow.Record {
 	str, u32, u64 := arrow.BinaryTypes.String, arrow.PrimitiveTypes.Uint32, arrow.PrimitiveTypes.Uint64
 	labels := w.labels.NewLists(w.label.NewArray(str))
-	spans := w.spans.NewLists(w.spanList.NewArray(str), w.spanTerm.NewArray(str), w.spanStart.NewArray(u32), w.spanEnd.NewArray(u32))
+	f32 := arrow.PrimitiveTypes.Float32
+	spans := w.spans.NewLists(w.spanList.NewArray(str), w.spanTerm.NewArray(str), w.spanStart.NewArray(u32), w.spanEnd.NewArray(u32),
+		w.spanView.NewArray(str), w.spanDisguise.NewArray(str), w.spanWeight.NewArray(f32))
+	lists := w.listRows.NewLists(w.listName.NewArray(str), w.listVersion.NewArray(str))
 	values := w.values.NewLists(w.valueName.NewArray(str), w.valueText.NewArray(str))
 	cols := []arrow.Array{
 		w.id.NewArray(str), w.created.NewArray(pipeline.Timestamp), w.author.NewArray(str), w.platform.NewArray(str), w.lang.NewArray(str),
 		w.kind.NewArray(str), w.ruleID.NewArray(str), w.version.NewArray(u32), w.hash.NewArray(str), w.severity.NewArray(str),
-		w.mode.NewArray(str), w.owner.NewArray(str), labels[0], w.score.NewArray(arrow.PrimitiveTypes.Float32),
-		spans[0], spans[1], spans[2], spans[3], values[0], values[1],
-		w.text.NewArray(str), w.textHash.NewArray(u64), w.simHash.NewArray(u64), w.source.NewArray(str), w.offset.NewArray(arrow.PrimitiveTypes.Int64),
+		w.mode.NewArray(str), w.owner.NewArray(str), labels[0], w.score.NewArray(f32),
 	}
+	cols = append(append(append(cols, spans...), lists...), values...)
+	cols = append(cols,
+		w.text.NewArray(str), w.textHash.NewArray(u64), w.simHash.NewArray(u64), w.source.NewArray(str), w.offset.NewArray(arrow.PrimitiveTypes.Int64),
+	)
 	rec := array.NewRecord(w.schema, cols, int64(n))
 	for _, c := range cols {
 		c.Release()

@@ -90,6 +90,7 @@ func baseColumns() map[string]bool {
 	for _, name := range []string{
 		pipeline.ColTokenCount, pipeline.ColURLDomains, pipeline.ColTextHash, pipeline.ColSimHash,
 		pipeline.ColHitList, pipeline.ColHitTerm, pipeline.ColHitStart, pipeline.ColHitEnd,
+		pipeline.ColHitView, pipeline.ColHitDisguise, pipeline.ColHitWeight,
 	} {
 		base[name] = true
 	}

@@ -50,6 +50,11 @@ func detections(mem memory.Allocator) arrow.Record {
 		list("spans.term", func(v array.Builder) { v.(*array.StringBuilder).AppendValues([]string{"Grumpkin", "x"}, nil) })
 		list("spans.start", func(v array.Builder) { v.(*array.Uint32Builder).AppendValues([]uint32{0, 5}, nil) })
 		list("spans.end", func(v array.Builder) { v.(*array.Uint32Builder).AppendValues([]uint32{8, 5000}, nil) })
+		list("spans.view", func(v array.Builder) { v.(*array.StringBuilder).AppendValues([]string{"folded", "squeezed"}, nil) })
+		list("spans.disguise", func(v array.Builder) { v.(*array.StringBuilder).AppendValues([]string{"", "leet"}, nil) })
+		list("spans.weight", func(v array.Builder) { v.(*array.Float32Builder).AppendValues([]float32{1, 0.5}, nil) })
+		list("lists.name", func(v array.Builder) { v.(*array.StringBuilder).Append("terms") })
+		list("lists.version", func(v array.Builder) { v.(*array.StringBuilder).Append("0123456789abcdef") })
 		list("values.name", func(v array.Builder) { v.(*array.StringBuilder).Append("match.terms") })
 		list("values.value", func(v array.Builder) { v.(*array.StringBuilder).Append("1") })
 	}
