@@ -17,6 +17,33 @@ import (
 type sinkRun struct {
 	plan *graph.Sink
 	sink pipeline.Sink
+	// turns has as many elements as epochs may be written at a time: write n
+	// waits until turns[n%len] is closed, which write n-len does at its end.
+	turns  []chan struct{}
+	writes int
+}
+
+func newSinkRun(plan *graph.Sink, sink pipeline.Sink) *sinkRun {
+	overlap := 1
+	if o, ok := sink.(pipeline.Overlapper); ok {
+		overlap = max(1, o.Overlap())
+	}
+	k := &sinkRun{plan: plan, sink: sink, turns: make([]chan struct{}, overlap)}
+	for i := range k.turns {
+		k.turns[i] = make(chan struct{})
+		close(k.turns[i])
+	}
+	return k
+}
+
+// turn returns what the next write waits for, and what it closes at its end.
+// It is called in the order of the epochs.
+func (k *sinkRun) turn() (before <-chan struct{}, done chan<- struct{}) {
+	i := k.writes % len(k.turns)
+	k.writes++
+	mine := make(chan struct{})
+	before, k.turns[i] = k.turns[i], mine
+	return before, mine
 }
 
 func (s *session) openSinks(ctx context.Context) error {
@@ -24,7 +51,7 @@ func (s *session) openSinks(ctx context.Context) error {
 		plan := &s.g.Sinks[i]
 		sink, err := plan.Plan.New()
 		if err == nil {
-			s.sinks = append(s.sinks, &sinkRun{plan: plan, sink: sink})
+			s.sinks = append(s.sinks, newSinkRun(plan, sink))
 			err = s.retry(ctx, "sink "+plan.Name+": open", func() error { return sink.Open(ctx) })
 		}
 		if reg, ok := sink.(pipeline.RuleRegistrar); ok && err == nil {
@@ -60,30 +87,76 @@ func (s *session) closeSinks() error {
 	return errors.Join(errs...)
 }
 
-// commit makes epochs durable, one after the other.
+// commit makes epochs durable. Their writes are begun in order, as many at a
+// time as a sink takes, and they are committed in order.
 func (s *session) commit(ctx context.Context) error {
-	for e := range s.staged {
-		if err := s.commitEpoch(ctx, e); err != nil {
+	overlap := 1
+	for _, k := range s.sinks {
+		overlap = max(overlap, len(k.turns))
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var writing []*epoch
+	defer func() {
+		cancel()
+		for _, e := range writing { // after an error: their batches are being read
+			<-e.written
 			e.release()
-			return err
 		}
-		e.release()
-		s.inFlight.records.Add(-e.records)
-		s.inFlight.bytes.Add(-e.bytes)
-		s.underWay.Add(-1)
+	}()
+	for in := s.staged; in != nil || len(writing) > 0; {
+		more, first := in, (chan error)(nil)
+		if len(writing) == overlap {
+			more = nil
+		}
+		if len(writing) > 0 {
+			first = writing[0].written
+		}
 		select {
-		case s.freed <- struct{}{}:
-		default: // the cutter has been told already
+		case e, ok := <-more:
+			if !ok {
+				in = nil
+				continue
+			}
+			if err := s.beginWrite(ctx, e); err != nil {
+				e.release()
+				return err
+			}
+			writing = append(writing, e)
+		case err := <-first:
+			e := writing[0]
+			writing = writing[1:]
+			if err == nil {
+				err = s.commitEpoch(ctx, e)
+			}
+			e.release()
+			if err != nil {
+				return err
+			}
+			s.leave(e)
 		}
 	}
 	return nil
 }
 
-// commitEpoch is the order on which everything rests: intent, sinks,
+// leave makes room for what is read next.
+func (s *session) leave(e *epoch) {
+	s.inFlight.records.Add(-e.records)
+	s.inFlight.bytes.Add(-e.bytes)
+	s.underWay.Add(-1)
+	select {
+	case s.freed <- struct{}{}:
+	default: // the cutter has been told already
+	}
+}
+
+// beginWrite records the epoch's intent and begins to write it to all sinks.
+// With commitEpoch it keeps the order on which everything rests: intent, sinks,
 // checkpoint, source.
-func (s *session) commitEpoch(ctx context.Context, e *epoch) error {
+func (s *session) beginWrite(ctx context.Context, e *epoch) error {
+	e.written = make(chan error, 1)
 	if e.warm {
-		return nil // durable since an earlier run; only the state was wanted
+		e.written <- nil // durable since an earlier run; only the state was wanted
+		return nil
 	}
 	if s.o.Store != nil {
 		if err := s.o.Store.Intend(checkpoint.Intent{Span: e.span, Manifest: s.manifest}); err != nil {
@@ -92,10 +165,25 @@ func (s *session) commitEpoch(ctx context.Context, e *epoch) error {
 	}
 	group, gctx := errgroup.WithContext(ctx)
 	for _, k := range s.sinks {
-		group.Go(func() error { return s.write(gctx, k, e) })
+		before, done := k.turn()
+		group.Go(func() error {
+			defer close(done)
+			select {
+			case <-before:
+			case <-gctx.Done():
+				return context.Cause(gctx)
+			}
+			return s.write(gctx, k, e)
+		})
 	}
-	if err := group.Wait(); err != nil {
-		return err
+	go func() { e.written <- group.Wait() }()
+	return nil
+}
+
+// commitEpoch commits an epoch that all sinks have.
+func (s *session) commitEpoch(ctx context.Context, e *epoch) error {
+	if e.warm {
+		return nil
 	}
 	if s.o.Store != nil {
 		if err := s.o.Store.Commit(e.span, e.records, e.snap); err != nil {

@@ -17,10 +17,11 @@
 //   - The stager waits for an epoch's tasks, puts their output into source
 //     order, and runs the later stages by shard.
 //   - The committer records the epoch's intent, writes it to all sinks at
-//     once, commits the checkpoint, and tells the source.
+//     once, commits the checkpoint, and tells the source. A sink may take the
+//     next epochs while it writes one (pipeline.Overlapper).
 //
-// Epochs are staged and committed in the order in which they were sealed,
-// while the workers are at the next ones already.
+// Epochs are staged, begun to be written and committed in the order in which
+// they were sealed, while the workers are at the next ones already.
 package engine
 
 import (
@@ -193,6 +194,7 @@ type epoch struct {
 	tasks   []*task
 	out     ports                // what leaves the graph
 	snap    *checkpoint.Snapshot // taken after this epoch
+	written chan error           // gets one value when the writes have ended
 }
 
 // release gives up the batches that the sinks have written.
