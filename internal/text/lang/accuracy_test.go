@@ -171,7 +171,7 @@ func TestTrial(t *testing.T) {
 				x = &tally{}
 				by[s.lang] = x
 			}
-			got, _ := d.Detect([]byte(s.text))
+			got, _ := d.Detect([]byte(s.text), nil)
 			x.n[b]++
 			switch got {
 			case s.lang:
@@ -222,6 +222,6 @@ func BenchmarkDetect(b *testing.B) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	for i := range b.N {
-		d.Detect(texts[i%len(texts)])
+		d.Detect(texts[i%len(texts)], nil)
 	}
 }

@@ -15,7 +15,6 @@ package lang
 
 import (
 	_ "embed"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -49,6 +48,7 @@ type tables struct {
 type group struct {
 	languages []string
 	bits      uint8
+	look      *look
 	prior     sums
 	// By the row's width one of:
 	rows5, marks5 [][5]uint64
@@ -84,7 +84,7 @@ func makeTables(set *profile.Set) (*tables, error) {
 	}
 	for i := range set.Groups {
 		from, g := &set.Groups[i], &t.groups[i]
-		g.languages, g.bits = from.Languages, from.Bits
+		g.languages, g.bits, g.look = from.Languages, from.Bits, makeLook(t.chars, i)
 		for l, p := range from.Prior {
 			g.prior.add(l, int(p))
 		}
@@ -173,23 +173,34 @@ func Languages() []string {
 	return slices.Compact(out)
 }
 
-// Detect returns the language that text is in, and how sure that is, from 0 to
+// Detect returns the language that text is in; folded is its folded view (see
+// package fold), which is read where text has hardly any letters of its own, since
+// they are written in others (𝐛𝐨𝐥𝐝, ｗｉｄｅ).
+func (d *Detector) Detect(text, folded []byte) (string, float32) {
+	return d.detect(text)
+}
+
+// detect returns the language that text is in, and how sure that is, from 0 to
 // 1; "" and 0 where it has no letters, or fits no language better than chance.
 // See Confidence for what the number means. The text must be valid UTF-8; other
 // bytes give an unspecified result.
-func (d *Detector) Detect(text []byte) (string, float32) {
+func (d *Detector) detect(text []byte) (string, float32) {
 	if len(text) > MaxBytes {
 		text = text[:MaxBytes]
 	}
-	s := script.Latin
-	if !ascii(text) {
-		if s = guess(text); s == script.None {
-			return d.exact(text)
-		}
-	}
+	// Most texts are of one script, and most of these are Latin.
 	var f features
-	d.scan(&f, text, int(s-script.Latin))
-	if f.foreign > f.own {
+	at := d.scan(&f, text, 0, true)
+	if f.foreign == 0 {
+		return d.score(&f, 0)
+	}
+	r, _ := decode(text, at)
+	s := scriptOf(r)
+	if s >= script.Han {
+		return d.exact(text)
+	}
+	d.scan(&f, text, int(s-script.Latin), false)
+	if f.foreign > f.n {
 		return d.exact(text)
 	}
 	return d.score(&f, int(s-script.Latin))
@@ -209,21 +220,8 @@ func (d *Detector) exact(text []byte) (string, float32) {
 		return d.decided[s], share * float32(letters) / float32(letters+1)
 	}
 	var f features
-	d.scan(&f, text, int(s-script.Latin))
+	d.scan(&f, text, int(s-script.Latin), false)
 	return d.score(&f, int(s-script.Latin))
-}
-
-// ascii reports whether all bytes are below 0x80.
-func ascii(text []byte) bool {
-	var all uint64
-	for len(text) >= 8 {
-		all |= binary.LittleEndian.Uint64(text)
-		text = text[8:]
-	}
-	for _, b := range text {
-		all |= uint64(b)
-	}
-	return all&0x8080808080808080 == 0
 }
 
 // score returns the language of the least cost.
@@ -247,28 +245,35 @@ func (d *Detector) score(f *features, n int) (string, float32) {
 	// A text of two languages: one half is for the second.
 	half := first.lane(second) - first.lane(best)
 	half = min(half, gap-half)
-	return g.languages[best], Confidence(gap, half, int(f.n))
+	return g.languages[best], confidence(gap, half, f.n)
 }
 
 // best returns the lanes of the least and of the second least sum, of the first
 // words; the lower lane where two are equal.
 func (s *sums) best(words int) (best, second int) {
+	// Two chains, which the processor runs beside each other.
 	a, b := uint64(math.MaxUint64), uint64(math.MaxUint64)
-	for i, w := range s[:words] {
-		lane := uint64(i/2*profile.Lanes + i%2)
+	c, d := a, b
+	for i := uint64(0); int(i)+1 < words; i += 2 {
+		v, w := s[i], s[i+1]
+		lane := i / 2 * profile.Lanes
 		for range 4 {
-			v := w&0xffff<<8 | lane
-			b = min(b, max(a, v))
-			a = min(a, v)
-			w >>= 16
+			x, y := v&0xffff<<8|lane, w&0xffff<<8|lane+1
+			b, a = min(b, max(a, x)), min(a, x)
+			d, c = min(d, max(c, y)), min(c, y)
+			v, w = v>>16, w>>16
 			lane += 2
 		}
 	}
-	return int(a & 0xff), int(b & 0xff)
+	return int(min(a, c) & 0xff), int(min(max(a, c), b, d) & 0xff)
 }
 
-// Confidence is a logistic function
-func Confidence(gap, half, n int) float32 {
-	x := 0.3*float64(gap) - 0.5
-	return float32(1 / (1 + math.Exp(-x)))
-}
+// confidence is how sure a language is that leads the second by gap.
+func confidence(gap, half, n int) float32 { return logistic[min(max(gap, 0), len(logistic)-1)] }
+
+var logistic = func() (t [64]float32) {
+	for gap := range t {
+		t[gap] = float32(1 / (1 + math.Exp(0.5-0.3*float64(gap))))
+	}
+	return t
+}()

@@ -4,67 +4,140 @@ import (
 	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/text/lang/profile"
+	"github.com/sluicehq/sluice/internal/text/lang/script"
 )
 
 // features are what a text is scored by.
 type features struct {
-	windows [MaxWindows]uint16 // rows of the group's table
-	marks   [maxMarks]uint8    // rows of the group's marks
+	windows [MaxWindows + 1]uint16 // rows of the group's table
+	marks   [maxMarks]uint8        // rows of the group's marks
 	n, m    int
-	own     int // letters of the group
 	foreign int // letters of other scripts
 }
 
-// scan reads the features of a text for a group.
-func (t *tables) scan(f *features, text []byte, number int) {
-	bits := t.groups[number].bits
-	window := uint32(0)   // 0 before a word
-	word, foreign := 0, 0 // f.n and f.foreign before the word
-	for i := start(text); i < len(text) && f.n < MaxWindows-1; {
-		r, size := rune(text[i]), 1
+// What a character is to a group: a symbol, 0 for the end of a word, or one of
+// these.
+const (
+	other   = 64 + iota // a letter of another script
+	special             // may begin what is left out
+	slow                // look it up
+)
+
+// look holds what characters of one and two bytes are to a group: at its byte
+// for one, at lookTwo of its bytes for two. Bytes that begin longer ones are slow.
+type look [0xC0 + 64*64]uint8
+
+func lookTwo(b, c byte) int { return 0xC0 + int(b&0x3f)<<6 | int(c&0x3f) }
+
+func makeLook(chars *[profile.Chars + 1]profile.Char, number int) *look {
+	l := &look{}
+	for i := range l {
+		l[i] = slow
+	}
+	for r := range rune(0x800) {
+		at, c := int(r), chars[r]
 		if r >= utf8.RuneSelf {
-			r, size = decode(text, i)
+			b := utf8.AppendRune(nil, r)
+			at = lookTwo(b[0], b[1])
 		}
-		c := t.chars[profile.Index(r)]
-		sym := c.Symbol()
-		if sym != 0 && (c.Group() == number || sym == profile.Joiner) {
-			i += size
-			if sym == profile.Joiner || window&0xfff == sym<<profile.SymbolBits|sym {
-				continue // a third letter of one kind, too: sooo
+		switch {
+		case c.Mark() != 0 || c.Symbol() == profile.Joiner || c.Symbol() == 0 && scriptOf(r) != script.None: // slow
+		case c.Symbol() != 0 && c.Group() != number:
+			l[at] = other
+		default:
+			l[at] = uint8(c.Symbol())
+		}
+	}
+	for _, b := range []byte("@#:.&") {
+		l[b] = special
+	}
+	return l
+}
+
+// scan reads the features of a text for a group. With pure set, it stops at the
+// first letter of another script, whose place it returns.
+func (t *tables) scan(f *features, text []byte, number int, pure bool) int {
+	g := &t.groups[number]
+	look, shift := g.look, (32-g.bits)&31
+	f.m, f.foreign = 0, 0
+	n, window := 0, uint32(0) // window is 0 before a word
+	i := start(text)
+	for i < len(text) && n < MaxWindows {
+		// Without branches as far as may be: neither the ends of words nor, in
+		// other scripts than Latin, the lengths of characters can be foretold.
+		b, c := text[i], byte(0)
+		if i+1 < len(text) {
+			c = text[i+1]
+		}
+		at, size := int(b), 1
+		if b >= 0xC0 {
+			at, size = lookTwo(b, c), 2
+		}
+		sym := uint32(look[at])
+		if sym >= other {
+			sym, size = t.odd(f, text, i, number)
+			if pure && f.foreign > 0 {
+				f.n = n
+				return i
 			}
-			window = (window<<profile.SymbolBits | sym) & profile.Window
-			f.windows[f.n] = uint16(profile.Hash(window, bits))
-			f.n++
-			f.own++
-			if m := c.Mark(); m != 0 && f.m < maxMarks {
-				f.marks[f.m] = m
-				f.m++
+			if sym == profile.Joiner {
+				i += size
+				continue
 			}
-			continue
-		}
-		if sym != 0 || r >= profile.Low && size > 1 && scriptOf(r) != 0 {
-			f.foreign++
-		} else if skip := after(text, i); skip > 0 {
-			if text[i] == ':' || text[i] == '.' {
-				f.n, f.foreign, window = word, foreign, 0 // the word was the URL's first
+			if size > 1 && (b == ':' || b == '.') { // the word was the URL's first
+				n, window = max(0, n-lettersBefore(look, text, i)), 0
 			}
-			size = skip
-		}
-		if window != 0 {
-			window = window << profile.SymbolBits & profile.Window
-			f.windows[f.n] = uint16(profile.Hash(window, bits))
-			f.n++
-			window = 0
-		}
-		if sym == 0 {
-			word, foreign = f.n, f.foreign
 		}
 		i += size
+		window = (window<<profile.SymbolBits | sym) & profile.Window
+		f.windows[n] = uint16(window * profile.Multiplier >> shift)
+		if window != 0 {
+			n++
+		}
+		if sym == 0 {
+			window = 0
+		}
 	}
-	if window != 0 && f.n < MaxWindows {
-		f.windows[f.n] = uint16(profile.Hash(window<<profile.SymbolBits&profile.Window, bits))
-		f.n++
+	if window != 0 {
+		f.windows[n] = uint16(profile.Hash(window<<profile.SymbolBits&profile.Window, g.bits))
+		n++
 	}
+	f.n = n
+	return i
+}
+
+// odd is for the characters that look does not have: it returns the symbol of
+// the one at i, and how far to go on.
+func (t *tables) odd(f *features, text []byte, i, number int) (sym uint32, size int) {
+	r, size := rune(text[i]), 1
+	if r >= utf8.RuneSelf {
+		r, size = decode(text, i)
+	}
+	c := t.chars[profile.Index(r)]
+	switch sym = c.Symbol(); {
+	case sym == profile.Joiner:
+	case sym == 0:
+		if scriptOf(r) != script.None {
+			f.foreign++
+		} else if skip := after(text, i); skip > 0 {
+			size = skip
+		}
+	case c.Group() != number:
+		f.foreign++
+		sym = 0
+	case c.Mark() != 0 && f.m < maxMarks:
+		f.marks[f.m] = c.Mark()
+		f.m++
+	}
+	return sym, size
+}
+
+// lettersBefore returns how many letters of ASCII stand before i.
+func lettersBefore(l *look, text []byte, i int) (n int) {
+	for n < i && text[i-n-1] < utf8.RuneSelf && l[text[i-n-1]]-1 < profile.Letters {
+		n++
+	}
+	return n
 }
 
 // start returns where the text begins: behind the RT of a repost.

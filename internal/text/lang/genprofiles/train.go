@@ -13,7 +13,7 @@ import (
 const (
 	prior    = 4    // occurrences that the shorter context counts as
 	least    = 1e-8 // windows that are rarer on average have no say in their row
-	mix      = 0.1
+	mix      = 0.3
 	nullCost = 0.5 // nats that no language costs more than the letters' frequencies
 	markCost = 12  // the most that a mark costs
 )

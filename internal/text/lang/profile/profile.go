@@ -73,7 +73,10 @@ func Index(r rune) int {
 }
 
 // Hash returns the row of a window in a table of 1<<bits rows.
-func Hash(window uint32, bits uint8) uint32 { return window * 0x9E3779B1 >> (32 - bits) }
+func Hash(window uint32, bits uint8) uint32 { return window * Multiplier >> (32 - bits) }
+
+// Multiplier is that of Hash: 2^32 over the golden ratio (Knuth, TAOCP 6.4).
+const Multiplier = 0x9E3779B1
 
 // Set holds all tables.
 type Set struct {
