@@ -44,13 +44,12 @@ func (c *Codes) add(code string) {
 		return
 	}
 	normal := base.String()
+	if tag, err := language.Deprecated.Canonicalize(language.Make(code)); err == nil {
+		b, _ := tag.Base()
+		normal = b.String()
+	}
 	if s, ok := same[normal]; ok {
 		normal = s
-	}
-	if tag, err := language.Deprecated.Canonicalize(language.Make(code)); err == nil {
-		if b, _ := tag.Base(); b.String() != base.String() {
-			normal = b.String()
-		}
 	}
 	c.normal[position([]byte(code))] = normal
 }

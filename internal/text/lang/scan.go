@@ -13,6 +13,7 @@ type features struct {
 	marks   [maxMarks]uint8        // rows of the group's marks
 	n, m    int
 	foreign int // letters of other scripts
+	digits  int // beside letters
 }
 
 // What a character is to a group: a symbol, 0 for the end of a word, or one of
@@ -48,7 +49,7 @@ func makeLook(chars *[profile.Chars + 1]profile.Char, number int) *look {
 			l[at] = uint8(c.Symbol())
 		}
 	}
-	for _, b := range []byte("@#:.&") {
+	for _, b := range []byte("@#:.&0123456789") {
 		l[b] = special
 	}
 	return l
@@ -58,39 +59,60 @@ func makeLook(chars *[profile.Chars + 1]profile.Char, number int) *look {
 // first letter of another script, whose place it returns.
 func (t *tables) scan(f *features, text []byte, number int, pure bool) int {
 	g := &t.groups[number]
-	look, shift := g.look, (32-g.bits)&31
-	f.m, f.foreign = 0, 0
-	n, window := 0, uint32(0) // window is 0 before a word
+	f.n, f.m, f.foreign, f.digits = 0, 0, 0, 0
+	window := uint32(0) // 0 before a word
 	i := start(text)
-	for i < len(text) && n < MaxWindows {
-		// Without branches as far as may be: neither the ends of words nor, in
-		// other scripts than Latin, the lengths of characters can be foretold.
-		b, c := text[i], byte(0)
-		if i+1 < len(text) {
-			c = text[i+1]
+	for {
+		i, f.n, window = run(g.look, text, i, &f.windows, f.n, window, g.bits)
+		if i >= len(text) || f.n >= MaxWindows {
+			break
 		}
+		// Slow path: what is not a letter of one or two bytes or the end of a word.
+		sym, size := t.odd(f, text, i, number)
+		switch {
+		case pure && f.foreign > 0:
+			return i
+		case sym == profile.Joiner:
+			i += size
+			continue
+		case size > 1 && (text[i] == ':' || text[i] == '.'): // the word was the URL's first
+			f.n, window = max(0, f.n-lettersBefore(g.look, text, i)), 0
+		}
+		i += size
+		if window = (window<<profile.SymbolBits | sym) & profile.Window; window != 0 {
+			f.windows[f.n] = uint16(profile.Hash(window, g.bits))
+			f.n++
+		}
+		if sym == 0 {
+			window = 0
+		}
+	}
+	if window != 0 {
+		f.windows[f.n] = uint16(profile.Hash(window<<profile.SymbolBits&profile.Window, g.bits))
+		f.n++
+	}
+	return i
+}
+
+// run reads the windows of characters that look has, from text[i] on, as long as
+// there is room. It returns where it stopped, and n and window as they are then.
+// It is apart from scan so that its variables stay in registers.
+func run(look *look, text []byte, i int, windows *[MaxWindows + 1]uint16, n int, window uint32, bits uint8) (int, int, uint32) {
+	shift := 32 - bits
+	for n < MaxWindows && uint(i) < uint(len(text)) {
+		b := text[i]
 		at, size := int(b), 1
-		if b >= 0xC0 {
-			at, size = lookTwo(b, c), 2
+		if b >= 0xC0 && i+1 < len(text) {
+			at, size = lookTwo(b, text[i+1]), 2
 		}
 		sym := uint32(look[at])
 		if sym >= other {
-			sym, size = t.odd(f, text, i, number)
-			if pure && f.foreign > 0 {
-				f.n = n
-				return i
-			}
-			if sym == profile.Joiner {
-				i += size
-				continue
-			}
-			if size > 1 && (b == ':' || b == '.') { // the word was the URL's first
-				n, window = max(0, n-lettersBefore(look, text, i)), 0
-			}
+			break
 		}
 		i += size
+		// Without branches: the ends of words cannot be foretold.
 		window = (window<<profile.SymbolBits | sym) & profile.Window
-		f.windows[n] = uint16(window * profile.Multiplier >> shift)
+		windows[n] = uint16(window * profile.Multiplier >> (shift & 31))
 		if window != 0 {
 			n++
 		}
@@ -98,12 +120,7 @@ func (t *tables) scan(f *features, text []byte, number int, pure bool) int {
 			window = 0
 		}
 	}
-	if window != 0 {
-		f.windows[n] = uint16(profile.Hash(window<<profile.SymbolBits&profile.Window, g.bits))
-		n++
-	}
-	f.n = n
-	return i
+	return i, n, window
 }
 
 // odd is for the characters that look does not have: it returns the symbol of
@@ -119,6 +136,10 @@ func (t *tables) odd(f *features, text []byte, i, number int) (sym uint32, size 
 	case sym == 0:
 		if scriptOf(r) != script.None {
 			f.foreign++
+		} else if r >= '0' && r <= '9' {
+			if i+1 < len(text) && (text[i+1]|0x20)-'a' < 26 {
+				f.digits++
+			}
 		} else if skip := after(text, i); skip > 0 {
 			size = skip
 		}

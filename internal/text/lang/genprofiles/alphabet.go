@@ -13,9 +13,9 @@ import (
 type letters struct {
 	group  int
 	symbol map[rune]uint32 // of lower and upper case; profile.Joiner for what is skipped
-	mark   map[rune]uint8  // of Latin letters that are more than their base
+	mark   map[rune]uint8  // of letters that tell languages apart by themselves
 	marks  int
-	base   map[rune]rune // of letters that have marks
+	marked map[rune]bool // lower case letters that have marks
 }
 
 // scripts are the groups' scripts.
@@ -33,12 +33,20 @@ var extra = map[int]string{
 	2: "ءآأؤإئابةتثجحخدذرزسشصضطظعغفقكلمنهوىيٹپځڅچډڈړڑڕږژښکگڭڵڤںڼھہۃۆۇۈۋۍێېےۓیەټ",
 }
 
+// plain are those that so many languages have that they tell little.
+var plain = map[int]string{
+	1: "абвгдежзийклмнопрстуфхцчшщъыьэюяё",
+	2: "ءآأؤإئابةتثجحخدذرزسشصضطظعغفقكلمنهوىي",
+}
+
 // alphabet returns the letters of a group.
 //
 // Latin letters have the symbols of a to z, since people leave their marks out;
-// the marks are counted apart. Letters of other scripts are their own symbols.
+// the marks are counted apart. Letters of other scripts are their own symbols,
+// and those that few languages have are counted apart too: there is little text
+// of some languages, and their letters are surer than their windows.
 func alphabet(group int) *letters {
-	a := &letters{group: group, symbol: map[rune]uint32{}, mark: map[rune]uint8{}, base: map[rune]rune{}}
+	a := &letters{group: group, symbol: map[rune]uint32{}, mark: map[rune]uint8{}, marked: map[rune]bool{}}
 	next := uint32(1)
 	add := func(r rune) {
 		a.symbol[r] = min(next, profile.Letters)
@@ -58,6 +66,9 @@ func alphabet(group int) *letters {
 	default:
 		for _, r := range extra[group] {
 			add(r)
+			if !strings.ContainsRune(plain[group], r) {
+				a.addMark(r)
+			}
 		}
 	}
 	for i := range profile.Chars {
@@ -70,6 +81,13 @@ func alphabet(group int) *letters {
 		}
 	}
 	return a
+}
+
+// addMark gives a mark to a lower case letter.
+func (a *letters) addMark(low rune) {
+	a.marks++
+	a.mark[low] = uint8(a.marks)
+	a.marked[low] = true
 }
 
 // other gives a symbol to a character of the script that is not in the list.
@@ -94,9 +112,8 @@ func (a *letters) other(r rune) {
 		}
 		a.symbol[r], a.symbol[low] = a.symbol[base], a.symbol[base]
 		if low < 0x180 || low >= 0x1EA0 || strings.ContainsRune("əơưșțɓɗƙṣ", low) {
-			a.marks++
-			a.mark[r], a.mark[low] = uint8(a.marks), uint8(a.marks)
-			a.base[low] = base
+			a.addMark(low)
+			a.mark[r] = a.mark[low]
 		}
 	default:
 		a.symbol[r] = profile.Letters

@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/zip"
+	_ "embed"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -15,6 +16,9 @@ import (
 	"github.com/sluicehq/sluice/internal/text/lang/profile"
 )
 
+//go:embed sorani.txt
+var sorani string
+
 // model holds how often a language has each window (see package profile) and
 // each letter.
 type model struct {
@@ -24,9 +28,8 @@ type model struct {
 
 func (l language) read(a *letters, lingua, udhr string) (*model, error) {
 	switch {
-	case l.words != "":
-		b, err := os.ReadFile(filepath.Join("lang", "genprofiles", l.words))
-		return ofText(a, string(b)), err
+	case l.sorani:
+		return ofText(a, sorani), nil
 	case l.udhr != "":
 		b, err := os.ReadFile(filepath.Join(udhr, "declaration", l.udhr+".html"))
 		if err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"maps"
 	"math"
 	"slices"
@@ -11,11 +10,11 @@ import (
 
 // How the probabilities are made; chosen by trials on real posts.
 const (
-	prior    = 4    // occurrences that the shorter context counts as
-	least    = 1e-8 // windows that are rarer on average have no say in their row
-	mix      = 0.3
-	nullCost = 0.5 // nats that no language costs more than the letters' frequencies
-	markCost = 12  // the most that a mark costs
+	prior     = 4    // occurrences that the shorter context counts as
+	least     = 1e-8 // windows that are rarer on average have no say in their row
+	mix       = 0.3  // the say of other languages' windows in the cost of a row
+	markPrior = 100  // occurrences that a rare mark counts as
+	markCost  = 12   // the most that a mark costs
 )
 
 // smoothed gives the probabilities of a language's symbols after others: those
@@ -81,20 +80,24 @@ func train(a *letters, g group, models []*model) profile.Group {
 			sums[h] = make([]float64, lanes)
 			weights[h] = make([]float64, lanes)
 		}
+		// Windows share rows. For each language the row stands for the windows
+		// that it has itself, and a little for those that others have: so a
+		// collision tells less of languages that have one of the windows, and
+		// does not tell against them.
 		for l, s := range langs {
 			own := mix*q + models[l].windows[w]/s.context[0][0]
 			weights[h][l] += own
 			sums[h][l] -= own * math.Log(s.p(w))
 		}
 		weights[h][lanes-1] += q
-		sums[h][lanes-1] += q * (nullCost - math.Log(letter[w&profile.Joiner]))
+		sums[h][lanes-1] += q * (g.none - math.Log(letter[w&profile.Joiner]))
 	}
 	width := out.Width()
 	out.Rows = make([]uint64, width<<g.bits)
 	for h, sum := range sums {
 		if sum == nil { // of no language
 			for l := range langs {
-				put(out.Rows[h*width:], l, 4)
+				put(out.Rows[h*width:], l, max(0, 4-2*g.none))
 			}
 			continue
 		}
@@ -119,23 +122,25 @@ func put(row []uint64, lane int, cost float64) {
 	row[lane/profile.Lanes] |= uint64(cost) << (8 * (lane % profile.Lanes))
 }
 
-// marks makes the rows of marks: how likely a letter has the mark.
+// marks makes the rows of marks: how likely a Latin letter has the mark, and how
+// likely a letter of another script is the one.
 func marks(a *letters, models []*model, width int) []uint64 {
 	out := make([]uint64, width*(a.marks+1))
-	for _, low := range slices.SortedFunc(maps.Keys(a.base), cmp.Compare[rune]) {
+	for _, low := range slices.Sorted(maps.Keys(a.marked)) {
 		var nats []float64
 		sum := 0.0
 		for _, m := range models {
 			with, all := 0.0, 0.0
-			for r, n := range m.letters {
-				if a.symbol[r] == a.symbol[low] {
+			for _, r := range slices.Sorted(maps.Keys(m.letters)) {
+				n := m.letters[r]
+				if a.group != 0 || a.symbol[r] == a.symbol[low] {
 					all += n
 				}
 				if a.symbol[r] == a.symbol[low] && a.mark[r] == a.mark[low] {
 					with += n
 				}
 			}
-			p := (with + 1e-4*100) / (all + 100)
+			p := (with + markPrior*1e-4) / (all + markPrior)
 			sum += p
 			nats = append(nats, -math.Log(p))
 		}

@@ -135,11 +135,11 @@ func pack(b []byte, words []uint64) []byte {
 // changed.
 func Parse(b []byte) (*Set, error) {
 	if len(b) < len(magic)+4 || string(b[:len(magic)]) != magic {
-		return nil, fmt.Errorf("language profiles: the file does not begin with %q: write it anew by go generate ./internal/text", magic)
+		return nil, fmt.Errorf("language profiles: the file does not begin with %q: write it anew by go generate ./internal/text/lang", magic)
 	}
 	body := b[:len(b)-4]
 	if got, want := crc32.ChecksumIEEE(body), binary.LittleEndian.Uint32(b[len(body):]); got != want {
-		return nil, fmt.Errorf("language profiles: checksum %08x, the file says %08x: write it anew by go generate ./internal/text", got, want)
+		return nil, fmt.Errorf("language profiles: checksum %08x, the file says %08x: write it anew by go generate ./internal/text/lang", got, want)
 	}
 	r := reader{b: body[len(magic):]}
 	s := &Set{}
@@ -151,7 +151,7 @@ func Parse(b []byte) (*Set, error) {
 		r.group(&s.Groups[i])
 	}
 	if r.short || len(r.b) > 0 {
-		return nil, errors.New("language profiles: the file's tables do not have the size that its heads give: write it anew by go generate ./internal/text")
+		return nil, errors.New("language profiles: the file's tables do not have the size that its heads give: write it anew by go generate ./internal/text/lang")
 	}
 	return s, nil
 }
