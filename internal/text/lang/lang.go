@@ -283,13 +283,16 @@ func (s *sums) best(words int) (best, second int) {
 // the accuracy test, over all lengths: of two texts of one gap, the longer is not
 // the surer one.
 func confidence(gap, half, none int, f *features) float32 {
-	gap += 2 * min(0, half+6)     // two languages in one text: a half is for the second
-	gap += min(0, 15*none/f.n-36) // hardly a text of the language
+	gap += 2 * min(0, half+10)    // two languages in one text: a half is for the second
+	gap += min(0, 15*none/f.n-33) // hardly a text of the language
 	gap -= 6 * f.digits           // digits in place of letters: Arabizi
 	return sure[min(max(gap+negative, 0), len(sure)-1)]
 }
 
-const negative = 32
+const (
+	negative = 32
+	surest   = 0.999 // 1 is for what is known otherwise
+)
 
 // sure holds the confidence for a gap, from -negative on: a logistic function,
 // and below 0 a line.
@@ -297,7 +300,7 @@ var sure = func() (t [negative + 64]float32) {
 	at := func(gap float64) float64 { return 1 / (1 + math.Exp(0.15-0.24*gap)) }
 	for i := range t {
 		gap := float64(i - negative)
-		t[i] = float32(at(max(gap, 0)) * (1 + min(gap, 0)/40))
+		t[i] = float32(min(at(max(gap, 0))*(1+min(gap, 0)/40), surest))
 	}
 	return t
 }()

