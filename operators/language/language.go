@@ -66,7 +66,7 @@ func newPlan(bc pipeline.BuildContext, c *Config, in *arrow.Schema) (pipeline.Pl
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	p := &plan{mem: bc.Mem, trust: c.TrustPost, least: float32(c.MinConfidence), codes: lang.NewCodes()}
+	p := &plan{mem: bc.Mem, trust: c.TrustPost, least: float32(c.MinConfidence), codes: lang.AllCodes()}
 	var err error
 	if p.detector, err = lang.New(c.Languages); err != nil {
 		return nil, fmt.Errorf("language: %w", err)

@@ -1,6 +1,8 @@
 package lang
 
 import (
+	"sync"
+
 	"golang.org/x/text/language"
 )
 
@@ -15,10 +17,12 @@ type Codes struct {
 // deprecated or longer than need be: the code that Detect returns for the same.
 var same = map[string]string{"no": "nb", "fil": "tl"}
 
-// NewCodes returns the codes of ISO 639 as package language of x/text knows them,
+// AllCodes returns the codes of ISO 639 as package language of x/text knows them,
 // without those of no language: und, mul, mis, zxx, art, and qaa to qtz, which
 // are for private use (Twitter has qme, qst, qam, qht and more).
-func NewCodes() *Codes {
+//
+// They are made once for the process.
+var AllCodes = sync.OnceValue(func() *Codes {
 	c := &Codes{}
 	for a := byte('a'); a <= 'z'; a++ {
 		for b := byte('a'); b <= 'z'; b++ {
@@ -29,7 +33,7 @@ func NewCodes() *Codes {
 		}
 	}
 	return c
-}
+})
 
 func (c *Codes) add(code string) {
 	switch code {

@@ -183,7 +183,7 @@ func TestRestricted(t *testing.T) {
 }
 
 func TestCodes(t *testing.T) {
-	c := NewCodes()
+	c := AllCodes()
 	for tag, want := range map[string]string{
 		"en": "en", "EN": "en", "en-US": "en", "pt_BR": "pt", "zh-hans-cn": "zh", "eng": "en", "ckb": "ckb", "ceb": "ceb",
 		"iw": "he", "in": "id", "no": "nb", "nn": "nn", "fil": "tl", "tl": "tl",
@@ -215,7 +215,7 @@ func TestLong(t *testing.T) {
 }
 
 func TestNoAllocation(t *testing.T) {
-	d, c := newDetector(t), NewCodes()
+	d, c := newDetector(t), AllCodes()
 	texts := [][]byte{[]byte("the weather is nice, https://x.example"), []byte("сегодня хорошая погода"), []byte("今日は天気"), []byte("𝓽𝓱𝓲𝓼"), nil}
 	if n := testing.AllocsPerRun(100, func() {
 		for _, text := range texts {
@@ -233,7 +233,7 @@ func FuzzDetect(f *testing.F) {
 	}
 	d := newDetector(f)
 	known := Languages()
-	codes := NewCodes()
+	codes := AllCodes()
 	f.Fuzz(func(t *testing.T, text []byte) {
 		before := bytes.Clone(text)
 		lang, sure := d.Detect(text, nil)
