@@ -18,6 +18,7 @@ const maxFile = 1 << 30
 // A file is read once: all components of a graph see the same contents.
 type DirFiles struct {
 	dir      string
+	watch    *Watch
 	mu       sync.Mutex
 	contents map[string][]byte
 	globs    map[string][]string
@@ -26,8 +27,11 @@ type DirFiles struct {
 var _ pipeline.Files = (*DirFiles)(nil)
 
 // NewDirFiles returns the files of dir, the config file's folder.
-func NewDirFiles(dir string) *DirFiles {
-	return &DirFiles{dir: dir, contents: map[string][]byte{}, globs: map[string][]string{}}
+func NewDirFiles(dir string) *DirFiles { return NewWatchedFiles(dir, NewWatch()) }
+
+// NewWatchedFiles is NewDirFiles with all that is read remembered by watch.
+func NewWatchedFiles(dir string, watch *Watch) *DirFiles {
+	return &DirFiles{dir: dir, watch: watch, contents: map[string][]byte{}, globs: map[string][]string{}}
 }
 
 func (f *DirFiles) abs(path string) string {
@@ -44,7 +48,15 @@ func (f *DirFiles) ReadFile(path string) ([]byte, error) {
 	if data, ok := f.contents[path]; ok {
 		return data, nil
 	}
-	abs := f.abs(path)
+	data, err := f.watch.ReadFile(f.abs(path), readRegular)
+	if err != nil {
+		return nil, err
+	}
+	f.contents[path] = data
+	return data, nil
+}
+
+func readRegular(abs string) ([]byte, error) {
 	info, err := os.Stat(abs)
 	if err != nil {
 		return nil, err
@@ -55,12 +67,7 @@ func (f *DirFiles) ReadFile(path string) ([]byte, error) {
 	if info.Size() > maxFile {
 		return nil, fmt.Errorf("%s has %d bytes; at most %d are read", abs, info.Size(), maxFile)
 	}
-	data, err := os.ReadFile(abs)
-	if err != nil {
-		return nil, err
-	}
-	f.contents[path] = data
-	return data, nil
+	return os.ReadFile(abs)
 }
 
 // Glob returns the paths that match pattern, sorted, relative to the folder
@@ -71,7 +78,7 @@ func (f *DirFiles) Glob(pattern string) ([]string, error) {
 	if paths, ok := f.globs[pattern]; ok {
 		return paths, nil
 	}
-	paths, err := filepath.Glob(f.abs(pattern))
+	paths, err := f.watch.Glob(f.abs(pattern))
 	if err != nil {
 		return nil, fmt.Errorf("%q: %w", pattern, err)
 	}
@@ -92,6 +99,14 @@ func (f *DirFiles) Read() (contents map[string][]byte, globs map[string][]string
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.contents, f.globs
+}
+
+// Forget lets go of the contents: plans may keep the files that they were made
+// with, and need them no more.
+func (f *DirFiles) Forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.contents, f.globs = map[string][]byte{}, map[string][]string{}
 }
 
 // StoredFiles gives files from memory, as they were when an epoch was begun.

@@ -55,6 +55,8 @@ type Graph struct {
 	Sinks    []Sink
 	Mem      memory.Allocator
 	Stages   int // 1 + the largest number of stateful steps on a path
+
+	source config.Component
 }
 
 // Node is a step, or the decoder.
@@ -70,6 +72,8 @@ type Node struct {
 	Stage int
 	// Key is the key column of a stateful step, -1 for a stateless one.
 	Key int
+
+	component config.Component // none of the decoder
 }
 
 // Port is one stream that leaves one node.
@@ -84,6 +88,8 @@ type Sink struct {
 	Plan       pipeline.SinkPlan
 	Ports      []Port // by stream, then by node
 	Schemas    pipeline.Schemas
+
+	component config.Component
 }
 
 // Options of Build.
@@ -169,6 +175,7 @@ func (b *builder) config(c config.Component, what string, known map[string]pipel
 
 func (b *builder) source() {
 	c := b.spec.Source
+	b.g.source = c
 	root := Node{Name: "decode", Kind: c.Kind, Input: -1, Key: -1, Emits: []pipeline.Stream{pipeline.Rejected}}
 	b.byName[root.Name] = Root
 	if f, cfg := b.config(c, "source", b.opt.Registry.Sources); cfg != nil {
@@ -207,7 +214,7 @@ func (b *builder) step(c config.Component, f pipeline.Factory, cfg any, input in
 	}
 	n := Node{
 		Name: c.Name, Kind: c.Kind, Plan: plan, Input: input, Out: plan.Output(), Emits: plan.Emits(),
-		Stage: b.g.Nodes[input].Stage, Key: -1,
+		Stage: b.g.Nodes[input].Stage, Key: -1, component: c,
 	}
 	if k, ok := plan.(pipeline.Keyed); ok {
 		n.Key = k.Key()
@@ -229,7 +236,7 @@ func (b *builder) sinks() {
 		if cfg == nil || b.blind {
 			continue
 		}
-		s := Sink{Name: c.Name, Kind: c.Kind}
+		s := Sink{Name: c.Name, Kind: c.Kind, component: c}
 		if err := b.ports(&s, c, f); err != nil {
 			b.fail(c, err)
 			continue
