@@ -20,26 +20,43 @@ type sinkRun struct {
 }
 
 func (s *session) openSinks(ctx context.Context) error {
-	for i := range s.g.Sinks {
-		plan := &s.g.Sinks[i]
+	sinks := s.gen.g.Sinks
+	for i := range sinks {
+		plan := &sinks[i]
 		sink, err := plan.Plan.New()
 		if err == nil {
 			s.sinks = append(s.sinks, &sinkRun{plan: plan, sink: sink})
 			err = s.retry(ctx, "sink "+plan.Name+": open", func() error { return sink.Open(ctx) })
 		}
-		if reg, ok := sink.(pipeline.RuleRegistrar); ok && err == nil {
-			err = s.retry(ctx, "sink "+plan.Name+": rules", func() error { return reg.RegisterRules(ctx, s.rules()) })
-		}
 		if err != nil {
 			return errors.Join(fmt.Errorf("sink %s: %w", plan.Name, err), s.closeSinks())
 		}
 	}
+	if err := s.tell(ctx, s.gen); err != nil {
+		return errors.Join(err, s.closeSinks())
+	}
+	return nil
+}
+
+// tell gives the rules of a generation to the sinks that keep a register.
+func (s *session) tell(ctx context.Context, gen *generation) error {
+	for _, k := range s.sinks {
+		reg, ok := k.sink.(pipeline.RuleRegistrar)
+		if !ok {
+			continue
+		}
+		rules := gen.rules()
+		if err := s.retry(ctx, "sink "+k.plan.Name+": rules", func() error { return reg.RegisterRules(ctx, rules) }); err != nil {
+			return fmt.Errorf("sink %s: %w", k.plan.Name, err)
+		}
+	}
+	gen.told = true
 	return nil
 }
 
 // rules lists the rules of all steps.
-func (s *session) rules() (out []pipeline.RuleInfo) {
-	for _, n := range s.g.Nodes {
+func (gen *generation) rules() (out []pipeline.RuleInfo) {
+	for _, n := range gen.g.Nodes {
 		if l, ok := n.Plan.(pipeline.RuleLister); ok {
 			out = append(out, l.Rules()...)
 		}
@@ -68,6 +85,7 @@ func (s *session) commit(ctx context.Context) error {
 			return err
 		}
 		e.release()
+		e.gen.done(s.o.Store)
 		s.inFlight.records.Add(-e.records)
 		s.inFlight.bytes.Add(-e.bytes)
 		s.underWay.Add(-1)
@@ -85,14 +103,24 @@ func (s *session) commitEpoch(ctx context.Context, e *epoch) error {
 	if e.warm {
 		return nil // durable since an earlier run; only the state was wanted
 	}
+	if !e.gen.told {
+		if err := s.tell(ctx, e.gen); err != nil {
+			return err
+		}
+	}
 	if s.o.Store != nil {
-		if err := s.o.Store.Intend(checkpoint.Intent{Span: e.span, Manifest: s.manifest}); err != nil {
+		for _, edge := range e.edges {
+			if err := s.o.Store.PutSnapshot(edge.partition, edge.snap); err != nil {
+				return err
+			}
+		}
+		if err := s.o.Store.Intend(checkpoint.Intent{Span: e.span, Manifest: e.gen.manifest}); err != nil {
 			return err
 		}
 	}
 	group, gctx := errgroup.WithContext(ctx)
-	for _, k := range s.sinks {
-		group.Go(func() error { return s.write(gctx, k, e) })
+	for i, k := range s.sinks {
+		group.Go(func() error { return s.write(gctx, k, i, e) })
 	}
 	if err := group.Wait(); err != nil {
 		return err
@@ -106,20 +134,29 @@ func (s *session) commitEpoch(ctx context.Context, e *epoch) error {
 	if err := s.retry(ctx, "source: commit", func() error {
 		return s.source.Commit(ctx, e.span.Partition, e.span.To)
 	}); err != nil {
-		return fmt.Errorf("source %s: commit: %w", s.g.Nodes[graph.Root].Kind, err)
+		return fmt.Errorf("source %s: commit: %w", s.kind, err)
 	}
 	return nil
 }
 
-// write writes an epoch to one sink until the sink has said that it is durable.
-func (s *session) write(ctx context.Context, k *sinkRun, e *epoch) error {
+// write writes an epoch to one sink, the one of number i, until the sink has
+// said that it is durable.
+func (s *session) write(ctx context.Context, k *sinkRun, i int, e *epoch) error {
 	var in []pipeline.Batch
-	for _, p := range k.plan.Ports {
-		if i := port(p.Node, p.Stream); i < len(e.out) {
-			in = append(in, e.out[i]...)
+	for _, p := range e.gen.g.Sinks[i].Ports {
+		if at := port(p.Node, p.Stream); at < len(e.out) {
+			in = append(in, e.out[at]...)
 		}
 	}
-	key := pipeline.Key{Pipeline: s.g.Pipeline, Sink: k.plan.Name, Span: e.span}
+	if fit := e.gen.fits[i]; fit != nil {
+		for j, b := range in {
+			if b.Stream == pipeline.Posts {
+				in[j].Record = fit.Record(e.gen.g.Mem, b.Record)
+				defer in[j].Record.Release()
+			}
+		}
+	}
+	key := pipeline.Key{Pipeline: s.pipeline, Sink: k.plan.Name, Span: e.span}
 	err := s.retry(ctx, "sink "+k.plan.Name+": write", func() error {
 		begun := time.Now()
 		err := k.sink.Write(ctx, key, in)
