@@ -40,7 +40,12 @@ func (c Component) Position() string { return c.at.String() }
 
 // Raw returns the component's settings, without name and from, as canonical
 // JSON before interpolation: no value that came by ${...} is in it.
-func (c Component) Raw() []byte { return appendJSON(nil, c.node) }
+func (c Component) Raw() []byte {
+	if c.node == nil {
+		return nil
+	}
+	return appendJSON(nil, c.node)
+}
 
 // Same tells whether two components are of one kind and name, read the same
 // rows, and have equal settings, with what ${...} stands for.

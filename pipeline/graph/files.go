@@ -1,6 +1,8 @@
 package graph
 
 import (
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -127,4 +129,71 @@ func (f StoredFiles) Glob(pattern string) ([]string, error) {
 		return nil, fmt.Errorf("pattern %q was not stored", pattern)
 	}
 	return paths, nil
+}
+
+// stepFiles remembers what one step has read: by hash, not the contents.
+type stepFiles struct {
+	mu       sync.Mutex
+	files    pipeline.Files // nil once the step is planned
+	contents map[string]stepFile
+	globs    map[string][]string
+}
+
+type stepFile struct {
+	sum    [sha256.Size]byte
+	failed bool
+}
+
+var errPlanned = errors.New("files are read while a step is planned, and not later: a defect of the operator")
+
+func newStepFiles(files pipeline.Files) *stepFiles {
+	return &stepFiles{files: files, contents: map[string]stepFile{}, globs: map[string][]string{}}
+}
+
+// planned lets go of the files.
+func (f *stepFiles) planned() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.files = nil
+}
+
+// ReadFile implements pipeline.Files.
+func (f *stepFiles) ReadFile(path string) ([]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.files == nil {
+		return nil, errPlanned
+	}
+	data, err := f.files.ReadFile(path)
+	f.contents[path] = stepFile{sha256.Sum256(data), err != nil}
+	return data, err
+}
+
+// Glob implements pipeline.Files.
+func (f *stepFiles) Glob(pattern string) ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.files == nil {
+		return nil, errPlanned
+	}
+	paths, err := f.files.Glob(pattern)
+	f.globs[pattern] = slices.Clone(paths)
+	return paths, err
+}
+
+// same tells whether files gives what f was given. It reads what the step would
+// read, so that the files are recorded for this graph too.
+func (f *stepFiles) same(files pipeline.Files) bool {
+	for pattern, paths := range f.globs {
+		if now, err := files.Glob(pattern); err != nil || !slices.Equal(now, paths) {
+			return false
+		}
+	}
+	for path, was := range f.contents {
+		data, err := files.ReadFile(path)
+		if (stepFile{sha256.Sum256(data), err != nil}) != was {
+			return false
+		}
+	}
+	return true
 }

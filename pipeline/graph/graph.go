@@ -74,7 +74,12 @@ type Node struct {
 	Key int
 
 	component config.Component // none of the decoder
+	read      *stepFiles       // what its plan was made from
 }
+
+// Settings returns the step's settings as canonical JSON, before ${...} is
+// filled in.
+func (n *Node) Settings() string { return string(n.component.Raw()) }
 
 // Port is one stream that leaves one node.
 type Port struct {
@@ -98,6 +103,10 @@ type Options struct {
 	Files    pipeline.Files
 	Mem      memory.Allocator // nil: the Go allocator
 	Logger   *slog.Logger     // nil: nothing is logged
+	// Previous, when not nil, is a graph that was built with the same Registry
+	// and Mem. A step of it that has the same settings, input and files is used
+	// again, so that a change costs what it changes.
+	Previous *Graph
 	// WithoutSinks leaves the sinks out: for tests of rules, and explain.
 	WithoutSinks bool
 }
@@ -206,15 +215,22 @@ func (b *builder) steps() {
 }
 
 func (b *builder) step(c config.Component, f pipeline.Factory, cfg any, input int) {
-	plan, err := f.PlanOperator(b.context(c), cfg, b.g.Nodes[input].Out)
-	if err != nil {
-		b.fail(c, err)
-		b.blind = true
-		return
+	bc := b.context(c)
+	plan, read := b.again(c, b.g.Nodes[input].Out)
+	if plan == nil {
+		var err error
+		read = newStepFiles(bc.Files)
+		bc.Files = read
+		if plan, err = f.PlanOperator(bc, cfg, b.g.Nodes[input].Out); err != nil {
+			b.fail(c, err)
+			b.blind = true
+			return
+		}
+		read.planned() // the plan may keep it, and the contents are not to be kept with it
 	}
 	n := Node{
 		Name: c.Name, Kind: c.Kind, Plan: plan, Input: input, Out: plan.Output(), Emits: plan.Emits(),
-		Stage: b.g.Nodes[input].Stage, Key: -1, component: c,
+		Stage: b.g.Nodes[input].Stage, Key: -1, component: c, read: read,
 	}
 	if k, ok := plan.(pipeline.Keyed); ok {
 		n.Key = k.Key()
@@ -225,6 +241,23 @@ func (b *builder) step(c config.Component, f pipeline.Factory, cfg any, input in
 	b.g.Nodes = append(b.g.Nodes, n)
 	b.g.Nodes[input].Readers = append(b.g.Nodes[input].Readers, i)
 	b.byName[c.Name] = i
+}
+
+// again returns the plan that the previous graph has for a step, if it would be
+// made from the same settings, schema and files.
+func (b *builder) again(c config.Component, in *arrow.Schema) (pipeline.Plan, *stepFiles) {
+	if b.opt.Previous == nil {
+		return nil, nil
+	}
+	n := b.opt.Previous.node(c.Name)
+	if n == nil || !n.component.Same(c) || !n.component.SameText(c) {
+		return nil, nil
+	}
+	was := b.opt.Previous.Nodes[n.Input].Out
+	if was != in && !(was.Equal(in) && was.Metadata().Equal(in.Metadata())) || !n.read.same(b.opt.Files) {
+		return nil, nil
+	}
+	return n.Plan, n.read
 }
 
 func (b *builder) sinks() {
