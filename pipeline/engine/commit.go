@@ -50,7 +50,6 @@ func (s *session) tell(ctx context.Context, gen *generation) error {
 			return fmt.Errorf("sink %s: %w", k.plan.Name, err)
 		}
 	}
-	gen.told = true
 	return nil
 }
 
@@ -100,20 +99,13 @@ func (s *session) commit(ctx context.Context) error {
 // commitEpoch is the order on which everything rests: intent, sinks,
 // checkpoint, source.
 func (s *session) commitEpoch(ctx context.Context, e *epoch) error {
-	if e.warm {
+	switch {
+	case e.edge:
+		return s.commitEdge(ctx, e)
+	case e.warm:
 		return nil // durable since an earlier run; only the state was wanted
 	}
-	if !e.gen.told {
-		if err := s.tell(ctx, e.gen); err != nil {
-			return err
-		}
-	}
 	if s.o.Store != nil {
-		for _, edge := range e.edges {
-			if err := s.o.Store.PutSnapshot(edge.partition, edge.snap); err != nil {
-				return err
-			}
-		}
 		if err := s.o.Store.Intend(checkpoint.Intent{Span: e.span, Manifest: e.gen.manifest}); err != nil {
 			return err
 		}
@@ -135,6 +127,20 @@ func (s *session) commitEpoch(ctx context.Context, e *epoch) error {
 		return s.source.Commit(ctx, e.span.Partition, e.span.To)
 	}); err != nil {
 		return fmt.Errorf("source %s: commit: %w", s.kind, err)
+	}
+	return nil
+}
+
+// commitEdge does what has to be done before the first epoch of a generation
+// is written.
+func (s *session) commitEdge(ctx context.Context, e *epoch) error {
+	if err := s.tell(ctx, e.gen); err != nil {
+		return err
+	}
+	for _, edge := range e.edges {
+		if err := s.o.Store.PutSnapshot(edge.partition, edge.snap); err != nil {
+			return err
+		}
 	}
 	return nil
 }

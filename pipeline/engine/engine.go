@@ -209,7 +209,10 @@ type epoch struct {
 	tasks   []*task
 	out     ports                // what leaves the graph
 	snap    *checkpoint.Snapshot // taken after this epoch
-	edges   []edge               // snapshots taken before it, the first one of its generation
+	// edge marks the begin of a generation. It has no span and no rows, and
+	// goes through the queues between the epochs of the old one and the new.
+	edge  bool
+	edges []edge // the state at that place, by partition
 }
 
 // release gives up the batches that the sinks have written.

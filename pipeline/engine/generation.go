@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sluicehq/sluice/pipeline"
 	"github.com/sluicehq/sluice/pipeline/checkpoint"
@@ -22,7 +23,6 @@ type generation struct {
 	fits     []*graph.Fit  // by sink: what is done to its posts; nil for nothing
 	uses     atomic.Int64  // epochs that are not durable, and one while it is the newest
 	retired  chan struct{} // closed at the last use: workers let go of its operators
-	told     bool          // the sinks know its rules; used by the committer
 }
 
 // newGeneration is in use once, as the newest.
@@ -142,6 +142,13 @@ func (s *session) swap(ctx context.Context, r *swap) error {
 	}
 	old := s.gen
 	s.gen = next
+	next.uses.Add(1)
+	s.underWay.Add(1)
+	select {
+	case s.sealed <- &epoch{gen: next, edge: true, begun: time.Now()}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	old.done(s.o.Store)
 	s.o.Metrics.generation(next)
 	r.reply <- nil

@@ -94,11 +94,13 @@ func (s *session) stage(ctx context.Context) error {
 			t.out, t.next = nil, nil
 		}
 		e.tasks = nil
-		if e.gen.g.Stages > 1 {
-			err := s.carryOver(e)
-			if err == nil {
-				err = s.runStages(ctx, e, &next)
+		switch {
+		case e.edge:
+			if err := s.carryOver(e); err != nil {
+				return err
 			}
+		case e.gen.g.Stages > 1:
+			err := s.runStages(ctx, e, &next)
 			next.release()
 			if err != nil {
 				e.release()
@@ -414,16 +416,14 @@ type edge struct {
 	snap      checkpoint.Snapshot
 }
 
-// carryOver gives the state of all partitions to the operators of e's
-// generation, if e is its first epoch. The state is stored too, to be recorded
-// before e is: after a crash the rows from here on, and none before, are run
-// with the new generation, so that the state is again what it was.
+// carryOver gives the state of all partitions to the operators of the
+// generation that begins at e. The state is stored too, to be recorded before
+// any epoch of the generation is: after a crash the rows from here on, and none
+// before, are run with the new generation, so that the state is again what it
+// was.
 func (s *session) carryOver(e *epoch) error {
 	for _, name := range slices.Sorted(maps.Keys(s.states)) {
 		old := s.states[name]
-		if old.gen == e.gen {
-			continue
-		}
 		next := newShards(s, e.gen)
 		next.at, next.snapped = old.at, time.Now()
 		from, into := old.inOrder(), next.inOrder()
