@@ -105,13 +105,13 @@ func (s *session) run(ctx context.Context) (err error) {
 	group.Go(func() error { return s.commit(gctx) })
 	err = group.Wait()
 	s.discard()
-	if err != nil && abort.Err() != nil {
-		return ErrAborted
-	}
 	// A session for pending epochs reads ahead of them: a fault there is the
 	// next session's.
 	if err == nil && !(s.onlyPending && s.pendingDone()) {
 		err = s.readErr
+	}
+	if err != nil && abort.Err() != nil {
+		return ErrAborted
 	}
 	return err
 }

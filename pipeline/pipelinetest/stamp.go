@@ -17,7 +17,7 @@ import (
 // Stamp is a stateless operator kind "stamp": for each post it emits a
 // detection of rule "stamp" whose version is the config's, or the number in a
 // file. So a test sees which graph a post was processed by. It can add columns
-// of zeros, stored or transient, and knows its one rule.
+// that hold the version, stored or transient, and knows its one rule.
 func Stamp() pipeline.Factory {
 	return pipeline.OperatorFactory(pipeline.Factory{Name: "stamp", Summary: "Marks posts with a version."},
 		func() stampConfig { return stampConfig{Version: 1} },
@@ -75,7 +75,9 @@ func (o *stamp) Process(_ context.Context, in pipeline.Batch, emit pipeline.Emit
 	cols := make([]arrow.Array, o.added)
 	for i := range cols {
 		col := column.NewFixed[uint32](o.mem)
-		clear(col.Extend(in.Rows()))
+		for range in.Rows() {
+			col.Append(o.version)
+		}
 		cols[i] = col.NewArray(arrow.PrimitiveTypes.Uint32)
 	}
 	if err := emit(pipeline.Batch{Record: column.Append(in.Record, o.out, cols...), Stream: pipeline.Posts}); err != nil {
