@@ -103,18 +103,18 @@ func undisturbedStamps(t testing.TB, parts map[string][]string) [pipeline.NumStr
 // the engine takes: nothing is lost, nothing doubled, and state goes on.
 func TestHundredReloadsUnderLoad(t *testing.T) {
 	const reloads = 100
-	parts := map[string][]string{"a": posts(3500, "p"), "b": posts(1500, "q")}
+	parts := map[string][]string{"a": posts(1400, "p"), "b": posts(700, "q")}
 	want := undisturbedStamps(t, parts)
 	r := newRig(t, parts)
 	r.set.SnapshotInterval = time.Hour // those at the edges are enough
 	r.swapper, r.metrics = engine.NewSwapper(), engine.NewMetrics()
-	var done atomic.Int64
-	reads := int64(0)
+	done := make(chan struct{}, reloads)
+	reads, taken := 0, 0
 	r.source.Fault = func() error {
-		// The reloads are spread over the run: reading waits for no more than
-		// those that are due.
-		for reads++; done.Load() < reads*reloads*7/5000-1; {
-			runtime.Gosched()
+		// The reloads are spread over the run: reading waits for those that
+		// are due, and for nothing else.
+		for reads++; taken < min(reloads, reads*7*reloads/2100-1); taken++ {
+			<-done
 		}
 		return nil
 	}
@@ -130,7 +130,7 @@ func TestHundredReloadsUnderLoad(t *testing.T) {
 					t.Errorf("reload %d: %v", n, err)
 				}
 				swaps = append(swaps, time.Since(begun))
-				done.Add(1)
+				done <- struct{}{}
 			}
 		}()
 		return func() { <-ended }
