@@ -79,8 +79,8 @@ type built struct {
 	graph    *graph.Graph
 	files    *graph.DirFiles
 	manifest checkpoint.Manifest // see describe
-	watch    *graph.Watch // of all files that were read
-	log      *slog.Logger // as the file's log section says
+	watch    *graph.Watch        // of all files that were read
+	log      *slog.Logger        // as the file's log section says
 }
 
 // build reads a pipeline file and checks it against the components, which log
