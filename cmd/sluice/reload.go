@@ -165,7 +165,9 @@ func (r *reloader) attempt(ctx context.Context, watch *graph.Watch) ([]change, e
 	}
 	changes := difference(r.current, next, r.store)
 	if err := r.swapper.Swap(ctx, next.graph, manifest); err != nil {
-		r.store.Release(manifest)
+		if ctx.Err() == nil { // otherwise it may have been taken
+			r.store.Release(manifest)
+		}
 		return nil, err
 	}
 	r.current, r.running = next, manifest

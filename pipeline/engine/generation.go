@@ -83,8 +83,9 @@ type swap struct {
 //
 // Swap returns when the next record that is read will be processed by g. It
 // waits while the run is starting or held up by its sinks. Its error is a
-// [graph.RestartError] when g can not take the place of the graph that runs,
-// [ErrEnded], or that of ctx; then all is as before.
+// [graph.RestartError] when g can not take the place of the graph that runs, or
+// [ErrEnded]; then all is as before. When it is that of ctx, g may have been
+// taken or may yet be, so its manifest must not be released.
 func (w *Swapper) Swap(ctx context.Context, g *graph.Graph, manifest checkpoint.Hash) error {
 	r := &swap{g: g, manifest: manifest, reply: make(chan error, 1)}
 	select {
@@ -94,10 +95,11 @@ func (w *Swapper) Swap(ctx context.Context, g *graph.Graph, manifest checkpoint.
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	// It has been taken: what ctx says now comes too late.
 	select {
 	case err := <-r.reply:
 		return err
+	case <-ctx.Done():
+		return ctx.Err()
 	case <-w.ended:
 		select {
 		case err := <-r.reply: // both were there
