@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/spf13/cobra"
 
 	"github.com/sluicehq/sluice/internal/reference"
@@ -39,38 +41,68 @@ func registry() (graph.Registry, error) {
 }
 
 // fileFlags are the flags of commands that read a pipeline file.
-type fileFlags struct{ sets []string }
+type fileFlags struct {
+	sets  []string
+	stdin []byte // what the path "-" was, once it has been read
+}
 
 func (f *fileFlags) add(c *cobra.Command) {
 	c.Flags().StringArrayVar(&f.sets, "set", nil, "set a value of the config, as in --set engine.workers=2 (repeatable)")
 }
 
-func (f *fileFlags) options() config.Options {
-	return config.Options{Sets: f.sets, Env: os.LookupEnv, Environ: os.Environ()}
+// load reads a pipeline file; watch remembers the files that were read.
+func (f *fileFlags) load(path string, watch *graph.Watch) (*config.Spec, error) {
+	opt := config.Options{
+		Sets: f.sets, Env: os.LookupEnv, Environ: os.Environ(), Glob: watch.Glob,
+		ReadFile: func(path string) ([]byte, error) { return watch.ReadFile(path, config.ReadFile) },
+	}
+	if path == "-" {
+		if f.stdin == nil {
+			data, err := io.ReadAll(io.LimitReader(os.Stdin, maxStdin))
+			if err != nil {
+				return nil, usage(err)
+			}
+			f.stdin = data
+		}
+		opt.Stdin = bytes.NewReader(f.stdin)
+	}
+	spec, err := config.Load(path, opt)
+	return spec, usage(err)
 }
+
+// maxStdin is more than the config reader takes, which says so.
+const maxStdin = 8 << 20
 
 // built is a pipeline file that was read and checked.
 type built struct {
-	spec  *config.Spec
-	graph *graph.Graph
-	files *graph.DirFiles
-	log   *slog.Logger // as the file's log section says
+	spec     *config.Spec
+	graph    *graph.Graph
+	files    *graph.DirFiles
+	manifest checkpoint.Manifest // see describe
+	watch    *graph.Watch        // of all files that were read
+	log      *slog.Logger        // as the file's log section says
 }
 
 // build reads a pipeline file and checks it against the components, which log
 // to w as the file says; nil for no log.
 func (f *fileFlags) build(path string, w io.Writer, opt graph.Options) (*built, error) {
-	spec, err := config.Load(path, f.options())
+	watch := graph.NewWatch()
+	spec, err := f.load(path, watch)
 	if err != nil {
-		return nil, usage(err)
-	}
-	b := &built{spec: spec, files: graph.NewDirFiles(spec.Dir)}
-	if opt.Registry, err = registry(); err != nil {
 		return nil, err
 	}
-	b.log = slog.New(slog.DiscardHandler)
+	log := slog.New(slog.DiscardHandler)
 	if w != nil {
-		b.log = newLogger(w, spec.Log)
+		log = newLogger(w, spec.Log)
+	}
+	return assemble(spec, watch, log, opt)
+}
+
+// assemble checks a config against the components.
+func assemble(spec *config.Spec, watch *graph.Watch, log *slog.Logger, opt graph.Options) (_ *built, err error) {
+	b := &built{spec: spec, files: graph.NewWatchedFiles(spec.Dir, watch), watch: watch, log: log}
+	if opt.Registry, err = registry(); err != nil {
+		return nil, err
 	}
 	opt.Files, opt.Logger = b.files, b.log
 	if opt.Mem == nil {
@@ -87,18 +119,26 @@ func (f *fileFlags) build(path string, w io.Writer, opt graph.Options) (*built, 
 // replay: the new ones hold.
 var deciding = []string{"source", "steps"}
 
-// manifest stores what the graph was built from.
-func (b *built) manifest(store *checkpoint.Store) (checkpoint.Hash, error) {
+// describe notes what the graph was built from, and returns its hash.
+func (b *built) describe() (checkpoint.Hash, error) {
 	contents, globs := b.files.Read()
 	cfg, err := mergeConfig(nil, b.spec.Raw())
 	if err != nil {
 		return "", err
 	}
-	m := checkpoint.Manifest{Program: program, Config: cfg, Files: map[string]checkpoint.Hash{}, Globs: globs}
+	b.manifest = checkpoint.Manifest{Program: program, Config: cfg, Files: map[string]checkpoint.Hash{}, Globs: globs}
 	for path, data := range contents {
-		m.Files[path] = checkpoint.HashOf(data)
+		b.manifest.Files[path] = checkpoint.HashOf(data)
 	}
-	return store.PutManifest(m, func(path string) []byte { return contents[path] })
+	return b.manifest.Hash()
+}
+
+// store puts what the graph was built from into the store, and lets go of the
+// files' contents.
+func (b *built) store(store *checkpoint.Store) (checkpoint.Hash, error) {
+	contents, _ := b.files.Read()
+	defer b.files.Forget()
+	return store.PutManifest(b.manifest, func(path string) []byte { return contents[path] })
 }
 
 // mergeConfig returns base with the deciding parts of from put in, as JSON; an
@@ -123,8 +163,8 @@ func mergeConfig(base, from []byte) (json.RawMessage, error) {
 }
 
 // rebuild builds the graph that a stored manifest describes, with this
-// process's environment for ${...}.
-func (b *built) rebuild(store *checkpoint.Store, log *slog.Logger) func(checkpoint.Hash) (*graph.Graph, error) {
+// process's environment for ${...} and the other parts of the config from now.
+func rebuild(now *config.Spec, mem memory.Allocator, store *checkpoint.Store, log *slog.Logger) func(checkpoint.Hash) (*graph.Graph, error) {
 	return func(h checkpoint.Hash) (*graph.Graph, error) {
 		m, err := store.Manifest(h)
 		if err != nil {
@@ -133,11 +173,11 @@ func (b *built) rebuild(store *checkpoint.Store, log *slog.Logger) func(checkpoi
 		if m.Program != program {
 			return nil, fmt.Errorf("they were begun by a sluice whose results may differ (computation %s, this one is %s): run that version once more with the same config, until it has started and stopped", m.Program, program)
 		}
-		raw, err := mergeConfig(b.spec.Raw(), m.Config)
+		raw, err := mergeConfig(now.Raw(), m.Config)
 		if err != nil {
 			return nil, err
 		}
-		spec, err := config.Parse(filepath.Join(b.spec.Dir, "stored-config"), raw, config.Options{Env: os.LookupEnv})
+		spec, err := config.Parse(filepath.Join(now.Dir, "stored-config"), raw, config.Options{Env: os.LookupEnv})
 		if err != nil {
 			return nil, err
 		}
@@ -145,7 +185,7 @@ func (b *built) rebuild(store *checkpoint.Store, log *slog.Logger) func(checkpoi
 		if err != nil {
 			return nil, err
 		}
-		return graph.Build(spec, graph.Options{Registry: reg, Mem: b.graph.Mem, Logger: log, Files: graph.StoredFiles{
+		return graph.Build(spec, graph.Options{Registry: reg, Mem: mem, Logger: log, Files: graph.StoredFiles{
 			Get: func(path string) ([]byte, error) {
 				o, ok := m.Files[path]
 				if !ok {

@@ -121,9 +121,9 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 }
 
 // signals returns two contexts: the first ends with the first SIGINT or
-// SIGTERM, the second with the second.
-func signals(parent context.Context) (drain, abort context.Context, stop func()) {
-	drain, endDrain := context.WithCancel(parent)
+// SIGTERM, or when endDrain is called, the second with the second.
+func signals(parent context.Context) (drain, abort context.Context, endDrain, stop func()) {
+	drain, endDrain = context.WithCancel(parent)
 	abort, endAbort := context.WithCancel(parent)
 	ch := make(chan os.Signal, 2)
 	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
@@ -138,7 +138,7 @@ func signals(parent context.Context) (drain, abort context.Context, stop func())
 			}
 		}
 	}()
-	return drain, abort, func() {
+	return drain, abort, endDrain, func() {
 		signal.Stop(ch)
 		close(done)
 		endDrain()

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime/pprof"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/admin"
 	"github.com/sluicehq/sluice/pipeline/checkpoint"
+	"github.com/sluicehq/sluice/pipeline/config"
 	"github.com/sluicehq/sluice/pipeline/engine"
 	"github.com/sluicehq/sluice/pipeline/graph"
 )
@@ -29,7 +32,15 @@ func runCommand() *cobra.Command {
 		Long: `Run a pipeline. It goes on where the last run stopped, however that ended.
 
 The first SIGINT or SIGTERM stops reading and writes what was read; a second one
-stops at once, and the next run finishes what was begun.`,
+stops at once, and the next run finishes what was begun.
+
+SIGHUP takes up what has changed in the pipeline file and in the lists, rules
+and models that it names, between two epochs and without stopping. So does a
+change of one of these files by itself, unless reload.watch is false. A change
+that is wrong is refused whole, with the errors that validate would print, and
+what ran goes on. The source, the sinks, and the sections engine, checkpoint,
+reload, admin and log can be changed by a restart only. When the terminal that
+the run was started from goes away, SIGHUP stops it as SIGTERM does.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return profiled(profile, func() error { return run(c.Context(), args[0], &f, c.ErrOrStderr(), quiet) })
@@ -62,13 +73,16 @@ func run(ctx context.Context, path string, f *fileFlags, stderr io.Writer, quiet
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	out := &console{w: stderr}
+	hup := make(chan os.Signal, 1) // one that comes while another is at work stands for all
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	out := newConsole(stderr)
 	b, err := f.build(path, out, graph.Options{})
 	if err != nil {
 		return err
 	}
 	log := b.log
-	drain, abort, stop := signals(ctx)
+	drain, abort, endDrain, stop := signals(ctx)
 	defer stop()
 
 	store, err := checkpoint.Open(b.spec.Resolve(b.spec.Checkpoint.Path), checkpoint.Options{Pipeline: b.spec.Pipeline, Fsync: b.spec.Checkpoint.Fsync})
@@ -76,7 +90,10 @@ func run(ctx context.Context, path string, f *fileFlags, stderr io.Writer, quiet
 		return err
 	}
 	defer store.Close()
-	manifest, err := b.manifest(store)
+	if _, err := b.describe(); err != nil {
+		return err
+	}
+	manifest, err := b.store(store)
 	if err != nil {
 		return err
 	}
@@ -94,12 +111,19 @@ func run(ctx context.Context, path string, f *fileFlags, stderr io.Writer, quiet
 	if !quiet {
 		endProgress = out.progress(metrics)
 	}
+	// From here on only the reloader holds what was built: another may take its
+	// place.
+	r := &reloader{flags: f, path: path, store: store, swapper: engine.NewSwapper(), metrics: metrics, log: log, current: b, running: manifest, watch: b.watch}
+	set := settings(b.spec)
+	redo := rebuild(b.spec, b.graph.Mem, store, log)
+	endReload := r.start(drain, hup, out.hungUp, endDrain)
 	err = unlessStuck(abort, func() error {
 		return engine.Run(drain, engine.Options{
-			Settings: settings(b), Graph: b.graph, Store: store, Manifest: manifest,
-			Rebuild: b.rebuild(store, log), Abort: abort, Metrics: metrics, Logger: log,
+			Settings: set, Graph: r.first(), Store: store, Manifest: manifest, Swapper: r.swapper,
+			Rebuild: redo, Abort: abort, Metrics: metrics, Logger: log,
 		})
 	})
+	endReload()
 	endProgress()
 	if !quiet {
 		out.summary(metrics.Totals(), time.Since(begun), err)
@@ -129,8 +153,8 @@ func unlessStuck(abort context.Context, f func() error) error {
 	}
 }
 
-func settings(b *built) engine.Settings {
-	e := b.spec.Engine
+func settings(spec *config.Spec) engine.Settings {
+	e := spec.Engine
 	return engine.Settings{
 		Workers: e.Workers, EpochRows: e.Epoch.Rows, EpochBytes: int64(e.Epoch.Bytes), EpochInterval: e.Epoch.Interval,
 		InFlight: e.InFlight, DrainTimeout: e.DrainTimeout, RetryInitial: e.Retry.Initial, RetryMax: e.Retry.Max,
@@ -144,6 +168,14 @@ type console struct {
 	w    io.Writer
 	mu   sync.Mutex
 	line string // the progress line that is on the screen
+
+	wasTerminal bool // at the start
+}
+
+func newConsole(w io.Writer) *console {
+	c := &console{w: w}
+	_, c.wasTerminal = c.terminal()
+	return c
 }
 
 // Write writes log lines.
@@ -157,6 +189,12 @@ func (c *console) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// hungUp tells whether a terminal that was there at the start has gone away.
+func (c *console) hungUp() bool {
+	f, isFile := c.w.(*os.File)
+	return c.wasTerminal && isFile && !term.IsTerminal(int(f.Fd()))
 }
 
 // draw replaces the progress line.

@@ -53,8 +53,9 @@ func scriptUntil(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	var out []byte
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		c := exec.Command(args[1], args[2:]...)
-		c.Dir = ts.MkAbs(".")
+		// By a shell, which finds programs by the script's PATH.
+		c := exec.Command("sh", append([]string{"-c", `exec "$0" "$@"`}, args[1:]...)...)
+		c.Dir, c.Env = ts.MkAbs("."), append(os.Environ(), "PATH="+ts.Getenv("PATH"), "CHDB_LIB_PATH="+ts.Getenv("CHDB_LIB_PATH"))
 		out, _ = c.CombinedOutput() // it may fail until it is time
 		if strings.Contains(string(out), args[0]) {
 			return

@@ -19,7 +19,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/sluicehq/sluice/pipeline"
-	"github.com/sluicehq/sluice/pipeline/config"
+	"github.com/sluicehq/sluice/pipeline/graph"
 	"github.com/sluicehq/sluice/sinks/clickhouse"
 	"github.com/sluicehq/sluice/sinks/clickhouse/embedded"
 )
@@ -111,9 +111,9 @@ func (f *sqlFlags) store() (clickhouse.Config, error) {
 	case f.dsn != "":
 		cfg.DSN = pipeline.Secret(f.dsn)
 	default:
-		spec, err := config.Load(f.pipeline, f.options())
+		spec, err := f.load(f.pipeline, graph.NewWatch())
 		if err != nil {
-			return cfg, usage(err)
+			return cfg, err
 		}
 		for _, s := range spec.Sinks {
 			if s.Kind == "clickhouse" {

@@ -206,7 +206,7 @@ func TestStarterDefaultsUncommented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Engine != want.Engine || got.Checkpoint != want.Checkpoint || got.Admin != want.Admin || got.Log != want.Log {
+	if got.Engine != want.Engine || got.Checkpoint != want.Checkpoint || got.Reload != want.Reload || got.Admin != want.Admin || got.Log != want.Log {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 	if string(got.Raw()) == string(want.Raw()) {

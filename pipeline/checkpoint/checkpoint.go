@@ -28,6 +28,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -59,6 +60,9 @@ type Snapshot struct {
 	Position pipeline.Position `json:"position"` // the state is that after all rows before it
 	File     string            `json:"file"`     // within state/
 	Manifest Hash              `json:"manifest"` // the config that made it
+	// State names what keeps the state: graphs with the same one can go on
+	// with each other's. Empty in snapshots of earlier versions.
+	State string `json:"state,omitempty"`
 }
 
 // Options of Open.
@@ -68,16 +72,21 @@ type Options struct {
 }
 
 // Store is an open checkpoint folder. It is for one goroutine, but that
-// WriteSnapshot may be called beside the others: it touches a file of its own.
+// WriteSnapshot, PutManifest, Manifest, Object and Release may be called beside
+// the others: they touch files of their own.
 type Store struct {
-	dir        string
-	opt        Options
-	lock       *os.File
-	journal    *os.File
-	size       int64 // of the journal
-	written    int64 // size after the last compaction
-	partitions map[string]*Partition
-	broken     error // a failed append: the journal's end is not known any more
+	dir     string
+	opt     Options
+	lock    *os.File
+	journal *os.File
+	size    int64 // of the journal
+	written int64 // size after the last compaction
+	broken  error // a failed append: the journal's end is not known any more
+
+	mu         sync.Mutex            // held to change what is below, and to read it beside the store's goroutine
+	partitions map[string]*Partition // changed by the store's goroutine only
+	held       map[Hash][]Hash       // manifests put and not released, with the objects of each
+	refs       map[Hash]int          // by object: how often it is held
 }
 
 // record is a line of the journal; exactly one of its parts is set.
@@ -113,7 +122,7 @@ func Open(dir string, opt Options) (_ *Store, err error) {
 			return nil, fmt.Errorf("checkpoint: %w: choose another folder by checkpoint.path, or make this one writable", err)
 		}
 	}
-	s := &Store{dir: dir, opt: opt, partitions: map[string]*Partition{}}
+	s := &Store{dir: dir, opt: opt, partitions: map[string]*Partition{}, held: map[Hash][]Hash{}, refs: map[Hash]int{}}
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -196,8 +205,31 @@ func (s *Store) Commit(span pipeline.Span, rows int64, snap *Snapshot) error {
 	return nil
 }
 
+// PutSnapshot records a snapshot of a partition's state at its committed
+// position, between two epochs. It replaces the one before.
+func (s *Store) PutSnapshot(partition string, snap Snapshot) error {
+	p := s.partitions[partition]
+	if p == nil || p.Committed != snap.Position || len(p.Pending) > 0 {
+		return fmt.Errorf("checkpoint: a snapshot of partition %q at %q, which is not its committed position: a defect", partition, snap.Position)
+	}
+	next, old := *p, ""
+	if p.Snapshot != nil {
+		old = p.Snapshot.File
+	}
+	next.Snapshot = &snap
+	if err := s.append(record{State: &state{Partition: partition, Is: next}}); err != nil {
+		return err
+	}
+	if old != "" && old != snap.File {
+		_ = os.Remove(filepath.Join(s.dir, "state", old))
+	}
+	return nil
+}
+
 // apply changes the state in memory as a record says.
 func (s *Store) apply(r record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
 	case r.Head != nil:
 		if r.Head.Version > formatVersion {

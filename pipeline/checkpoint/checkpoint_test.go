@@ -298,3 +298,84 @@ func FuzzJournal(f *testing.F) {
 		}
 	})
 }
+
+// TestRelease: what no generation of the graph and no unfinished epoch needs
+// is removed while running, and what one needs stays.
+func TestRelease(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	defer s.Close()
+	put := func(config string, files ...string) checkpoint.Hash {
+		m := checkpoint.Manifest{Config: []byte(`"` + config + `"`), Files: map[string]checkpoint.Hash{}}
+		for _, f := range files {
+			m.Files[f] = checkpoint.HashOf([]byte(f))
+		}
+		h, err := s.PutManifest(m, func(path string) []byte { return []byte(path) })
+		must(t, err)
+		if same, err := m.Hash(); err != nil || same != h {
+			t.Errorf("Hash gives %s, %v; PutManifest %s", same, err, h)
+		}
+		return h
+	}
+	there := func(h checkpoint.Hash) bool {
+		_, err := os.Stat(filepath.Join(dir, "objects", string(h)))
+		return err == nil
+	}
+	a, b := put("a", "shared", "old"), put("b", "shared", "new")
+	put("b", "shared", "new") // a reload that came back to what it was
+	s.Release(a)
+	if there(a) || there(checkpoint.HashOf([]byte("old"))) {
+		t.Error("objects of a released manifest are left")
+	}
+	s.Release(a) // nothing is held any more
+	s.Release(b)
+	if !there(b) || !there(checkpoint.HashOf([]byte("shared"))) {
+		t.Error("objects are gone that a second PutManifest holds")
+	}
+	must(t, s.Intend(checkpoint.Intent{Span: span("0", "1"), Manifest: b}))
+	s.Release(b)
+	if !there(b) || !there(checkpoint.HashOf([]byte("new"))) {
+		t.Error("objects are gone that an unfinished epoch needs")
+	}
+	must(t, s.Commit(span("0", "1"), 1, nil))
+	put("b", "shared", "new")
+	s.Release(b)
+	if left, err := os.ReadDir(filepath.Join(dir, "objects")); err != nil || len(left) > 0 {
+		t.Errorf("%d objects are left, %v", len(left), err)
+	}
+}
+
+// TestPutSnapshot stores state between two epochs.
+func TestPutSnapshot(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	write := func(text string) string {
+		file, err := s.WriteSnapshot(uint64(len(text)), func(w io.Writer) error { _, err := io.WriteString(w, text); return err })
+		must(t, err)
+		return file
+	}
+	sp := span("0", "1")
+	must(t, s.Intend(checkpoint.Intent{Span: sp, Manifest: none}))
+	first := checkpoint.Snapshot{Position: "1", File: write("one"), Manifest: none, State: "s"}
+	if err := s.PutSnapshot("a", first); err == nil {
+		t.Error("a snapshot beside an unfinished epoch was taken")
+	}
+	must(t, s.Commit(sp, 1, nil))
+	must(t, s.PutSnapshot("a", first))
+	second := first
+	second.File = write("second")
+	must(t, s.PutSnapshot("a", second))
+	if _, err := s.ReadSnapshot(first.File); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the snapshot before: %v", err)
+	}
+	s.Close()
+	s = open(t, dir)
+	defer s.Close()
+	p := s.Partitions()["a"]
+	if p.Snapshot == nil || *p.Snapshot != second || p.Committed != "1" || p.Rows != 1 {
+		t.Errorf("after reopening: %+v", p)
+	}
+	if data, err := s.ReadSnapshot(second.File); err != nil || string(data) != "second" {
+		t.Errorf("%q, %v", data, err)
+	}
+}

@@ -10,11 +10,8 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 )
 
 // Hash is a SHA-256 in lower-case hex.
@@ -38,8 +35,19 @@ type Manifest struct {
 }
 
 // PutManifest stores the manifest and the contents of its files, and returns
-// its hash. Contents that are there already cost nothing.
-func (s *Store) PutManifest(m Manifest, contents func(path string) []byte) (Hash, error) {
+// its hash. Contents that are there already cost nothing. They are kept at
+// least until Release is called as often as PutManifest was.
+func (s *Store) PutManifest(m Manifest, contents func(path string) []byte) (_ Hash, err error) {
+	h, js, err := m.encode()
+	if err != nil {
+		return "", err
+	}
+	s.hold(h, m)
+	defer func() {
+		if err != nil {
+			s.Release(h)
+		}
+	}()
 	for path, h := range m.Files {
 		data := contents(path)
 		if got := HashOf(data); got != h {
@@ -49,12 +57,90 @@ func (s *Store) PutManifest(m Manifest, contents func(path string) []byte) (Hash
 			return "", err
 		}
 	}
+	return h, s.putObject(h, js)
+}
+
+// Hash returns the hash that PutManifest would return.
+func (m Manifest) Hash() (Hash, error) {
+	h, _, err := m.encode()
+	return h, err
+}
+
+func (m Manifest) encode() (Hash, []byte, error) {
 	js, err := json.Marshal(m)
 	if err != nil {
-		return "", fmt.Errorf("checkpoint: %w", err)
+		return "", nil, fmt.Errorf("checkpoint: %w", err)
 	}
-	h := HashOf(js)
-	return h, s.putObject(h, js)
+	return HashOf(js), js, nil
+}
+
+// hold keeps the objects of a manifest from being removed.
+func (s *Store) hold(h Hash, m Manifest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	objects := []Hash{h}
+	for _, f := range m.Files {
+		objects = append(objects, f)
+	}
+	s.held[h] = objects
+	for _, o := range objects {
+		s.refs[o]++
+	}
+}
+
+// Release takes back one PutManifest: nothing will be computed with it any
+// more. Objects are removed that no other manifest and no unfinished epoch
+// needs. A manifest that was not put by this process is left alone.
+func (s *Store) Release(h Hash) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var gone []Hash
+	for _, o := range s.held[h] {
+		if s.refs[o]--; s.refs[o] == 0 {
+			delete(s.refs, o)
+			gone = append(gone, o)
+		}
+	}
+	if s.refs[h] == 0 {
+		delete(s.held, h)
+	}
+	if len(gone) == 0 {
+		return
+	}
+	keep, err := s.pending()
+	if err != nil {
+		return // what can not be told to be superfluous stays until the next start
+	}
+	for _, o := range gone {
+		if !keep[string(o)] {
+			_ = os.Remove(s.objectPath(o))
+		}
+	}
+}
+
+// pending returns the names of the objects that unfinished epochs need. The
+// lock is held, or nobody else uses the store yet.
+func (s *Store) pending() (map[string]bool, error) {
+	keep := map[string]bool{}
+	for _, p := range s.partitions {
+		for _, in := range p.Pending {
+			if keep[string(in.Manifest)] {
+				continue
+			}
+			keep[string(in.Manifest)] = true
+			m, err := s.Manifest(in.Manifest)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // the replay will say so, with the epoch that needs it
+			}
+			if err != nil {
+				return nil, err
+			}
+			for _, f := range m.Files {
+				keep[string(f)] = true
+			}
+		}
+	}
+	return keep, nil
 }
 
 // Manifest returns a stored manifest.
@@ -132,28 +218,13 @@ func (s *Store) ReadSnapshot(file string) ([]byte, error) {
 // are among it. It runs at Open only: later a snapshot may be there that is yet
 // to be committed.
 func (s *Store) sweep() error {
-	keep := map[string]bool{}
+	keep, err := s.pending()
+	if err != nil {
+		return err
+	}
 	for _, p := range s.partitions {
-		for _, in := range p.Pending {
-			keep[string(in.Manifest)] = true
-		}
 		if p.Snapshot != nil {
 			keep[p.Snapshot.File] = true
-		}
-	}
-	for _, h := range slices.Collect(maps.Keys(keep)) {
-		if strings.HasSuffix(h, ".snap") {
-			continue
-		}
-		m, err := s.Manifest(Hash(h))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // the replay will say so, with the epoch that needs it
-		}
-		if err != nil {
-			return err
-		}
-		for _, f := range m.Files {
-			keep[string(f)] = true
 		}
 	}
 	for _, sub := range []string{"objects", "state"} {

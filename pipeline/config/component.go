@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
@@ -36,6 +37,26 @@ func (c Component) Path() string { return c.path }
 
 // Position returns the component's place as file:line:column.
 func (c Component) Position() string { return c.at.String() }
+
+// Raw returns the component's settings, without name and from, as canonical
+// JSON before interpolation: no value that came by ${...} is in it.
+func (c Component) Raw() []byte {
+	if c.node == nil {
+		return nil
+	}
+	return appendJSON(nil, c.node)
+}
+
+// Same tells whether two components are of one kind and name, read the same
+// rows, and have equal settings, with what ${...} stands for.
+func (c Component) Same(d Component) bool {
+	return c.Kind == d.Kind && c.Name == d.Name && slices.Equal(c.From, d.From) && c.node.same(d.node)
+}
+
+// SameText is Same with ${...} as it is written.
+func (c Component) SameText(d Component) bool {
+	return c.Kind == d.Kind && c.Name == d.Name && slices.Equal(c.From, d.From) && bytes.Equal(c.Raw(), d.Raw())
+}
 
 // secretNodes remembers which values were decoded as secrets. Components are
 // copied, and several goroutines may decode them.

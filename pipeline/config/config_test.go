@@ -201,7 +201,7 @@ func printSpec(s *Spec) string {
 	for _, c := range s.Sinks {
 		line("sink", c)
 	}
-	fmt.Fprintf(&b, "%+v\n%+v\n%+v\n%+v\n", s.Engine, s.Checkpoint, s.Admin, s.Log)
+	fmt.Fprintf(&b, "%+v\n%+v\n%+v\n%+v\n%+v\n", s.Engine, s.Checkpoint, s.Reload, s.Admin, s.Log)
 	return b.String()
 }
 

@@ -176,7 +176,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestTopLevelPassesCheck(t *testing.T) {
-	for _, section := range []any{&defaults().Engine, &defaults().Checkpoint, &defaults().Admin, &defaults().Log} {
+	for _, section := range []any{&defaults().Engine, &defaults().Checkpoint, &defaults().Reload, &defaults().Admin, &defaults().Log} {
 		if err := Check(section); err != nil {
 			t.Error(err)
 		}

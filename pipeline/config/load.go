@@ -35,7 +35,7 @@ func (o Options) withDefaults() Options {
 		o.Env = os.LookupEnv
 	}
 	if o.ReadFile == nil {
-		o.ReadFile = readFile
+		o.ReadFile = ReadFile
 	}
 	if o.Glob == nil {
 		o.Glob = filepath.Glob
@@ -46,8 +46,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// readFile is os.ReadFile for files that may turn out to be endless.
-func readFile(path string) ([]byte, error) {
+// ReadFile is os.ReadFile for files that may turn out to be endless: it gives no
+// more than a config may have. It is what Options.ReadFile stands for when nil.
+func ReadFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

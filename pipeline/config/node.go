@@ -47,6 +47,27 @@ func (n *node) place() pos {
 	return n.at
 }
 
+// same tells whether two trees stand for the same values.
+func (n *node) same(m *node) bool {
+	if n.kind != m.kind || len(n.items) != len(m.items) || len(n.keys) != len(m.keys) {
+		return false
+	}
+	if n.kind == scalar {
+		return n.value == m.value && n.plain == m.plain && n.isNull() == m.isNull()
+	}
+	for i := range n.items {
+		if !n.items[i].same(m.items[i]) {
+			return false
+		}
+	}
+	for k, v := range n.fields {
+		if w := m.fields[k]; w == nil || !v.same(w) {
+			return false
+		}
+	}
+	return true
+}
+
 func (n *node) isNull() bool {
 	if n.kind != scalar || !n.plain || n.interpolated {
 		return false

@@ -22,6 +22,7 @@ type Spec struct {
 
 	Engine     Engine
 	Checkpoint Checkpoint
+	Reload     Reload
 	Admin      Admin
 	Log        Log
 
@@ -58,6 +59,12 @@ type Checkpoint struct {
 	Fsync bool   `koanf:"fsync" doc:"Force each record to disk. Without it a power failure, though not a crash of the process, may lose the last epochs' records."`
 }
 
+// Reload says when the running pipeline takes up changed files.
+type Reload struct {
+	Watch    bool          `koanf:"watch" doc:"Look whether this file, or a file that it or a step names (lists, rules, models), has changed, and take the change up while running. SIGHUP does it at once, whether this is on or off. A change that is wrong is refused whole and what runs stays."`
+	Interval time.Duration `koanf:"interval" doc:"Time between two looks at the files." min:"10ms" max:"1d"`
+}
+
 // Admin is the HTTP listener of metrics, health and progress.
 type Admin struct {
 	Listen string `koanf:"listen" doc:"Address of the HTTP listener for metrics, health and progress; off (or an empty text) for none." example:"127.0.0.1:9090"`
@@ -81,6 +88,7 @@ type document struct {
 	Sinks      *node      `koanf:"sinks" words:"list of components" doc:"Where results go: a list of mappings with one key each, the kind of sink." required:"true"`
 	Engine     Engine     `koanf:"engine" doc:"How the pipeline runs."`
 	Checkpoint Checkpoint `koanf:"checkpoint" doc:"Where progress is kept."`
+	Reload     Reload     `koanf:"reload" doc:"How changed files are taken up while the pipeline runs."`
 	Admin      Admin      `koanf:"admin" doc:"The HTTP listener of metrics and health."`
 	Log        Log        `koanf:"log" doc:"What is logged."`
 }
@@ -97,6 +105,7 @@ func defaults() *document {
 			Lateness:         time.Minute,
 		},
 		Checkpoint: Checkpoint{Path: "data/checkpoint", Fsync: true},
+		Reload:     Reload{Watch: true, Interval: 2 * time.Second},
 		Admin:      Admin{Listen: "127.0.0.1:9187"},
 		Log:        Log{Level: "info", Format: "text"},
 	}
@@ -129,7 +138,7 @@ func newSpec(name string, root *node, probs *problems) *Spec {
 	d.document(root, doc)
 	s := &Spec{
 		Pipeline: doc.Pipeline, Path: name, Dir: filepath.Dir(name),
-		Engine: doc.Engine, Checkpoint: doc.Checkpoint, Admin: doc.Admin, Log: doc.Log,
+		Engine: doc.Engine, Checkpoint: doc.Checkpoint, Reload: doc.Reload, Admin: doc.Admin, Log: doc.Log,
 	}
 	if n := root.fields["pipeline"]; n != nil && !n.broken && doc.Pipeline != "" && !validName(doc.Pipeline, "-") {
 		probs.add(n.at, "pipeline", fmt.Sprintf("%s is not a pipeline's name", n.describe()),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -47,26 +48,42 @@ func (k *sinkRun) turn() (before <-chan struct{}, done chan<- struct{}) {
 }
 
 func (s *session) openSinks(ctx context.Context) error {
-	for i := range s.g.Sinks {
-		plan := &s.g.Sinks[i]
+	sinks := s.gen.g.Sinks
+	for i := range sinks {
+		plan := &sinks[i]
 		sink, err := plan.Plan.New()
 		if err == nil {
 			s.sinks = append(s.sinks, newSinkRun(plan, sink))
 			err = s.retry(ctx, "sink "+plan.Name+": open", func() error { return sink.Open(ctx) })
 		}
-		if reg, ok := sink.(pipeline.RuleRegistrar); ok && err == nil {
-			err = s.retry(ctx, "sink "+plan.Name+": rules", func() error { return reg.RegisterRules(ctx, s.rules()) })
-		}
 		if err != nil {
 			return errors.Join(fmt.Errorf("sink %s: %w", plan.Name, err), s.closeSinks())
+		}
+	}
+	if err := s.tell(ctx, s.gen); err != nil {
+		return errors.Join(err, s.closeSinks())
+	}
+	return nil
+}
+
+// tell gives the rules of a generation to the sinks that keep a register.
+func (s *session) tell(ctx context.Context, gen *generation) error {
+	for _, k := range s.sinks {
+		reg, ok := k.sink.(pipeline.RuleRegistrar)
+		if !ok {
+			continue
+		}
+		rules := gen.rules()
+		if err := s.retry(ctx, "sink "+k.plan.Name+": rules", func() error { return reg.RegisterRules(ctx, rules) }); err != nil {
+			return fmt.Errorf("sink %s: %w", k.plan.Name, err)
 		}
 	}
 	return nil
 }
 
 // rules lists the rules of all steps.
-func (s *session) rules() (out []pipeline.RuleInfo) {
-	for _, n := range s.g.Nodes {
+func (gen *generation) rules() (out []pipeline.RuleInfo) {
+	for _, n := range gen.g.Nodes {
 		if l, ok := n.Plan.(pipeline.RuleLister); ok {
 			out = append(out, l.Rules()...)
 		}
@@ -103,6 +120,14 @@ func (s *session) commit(ctx context.Context) error {
 			e.release()
 		}
 	}()
+	finish := func(err error) error {
+		e := writing[0]
+		writing = slices.Delete(writing, 0, 1) // and forget its graph
+		if err == nil {
+			err = s.commitEpoch(ctx, e)
+		}
+		return s.leave(e, err)
+	}
 	for in := s.staged; in != nil || len(writing) > 0; {
 		more, first := in, (chan error)(nil)
 		if len(writing) == overlap {
@@ -112,34 +137,44 @@ func (s *session) commit(ctx context.Context) error {
 			first = writing[0].written
 		}
 		select {
+		case err := <-first:
+			if err := finish(err); err != nil {
+				return err
+			}
 		case e, ok := <-more:
 			if !ok {
 				in = nil
 				continue
 			}
-			if err := s.beginWrite(ctx, e); err != nil {
-				e.release()
+			if !e.edge {
+				if err := s.beginWrite(ctx, e); err != nil {
+					return s.leave(e, err)
+				}
+				writing = append(writing, e)
+				continue
+			}
+			// The state at an edge is that of a commit: all before it comes first.
+			for len(writing) > 0 {
+				if err := finish(<-writing[0].written); err != nil {
+					return s.leave(e, err)
+				}
+			}
+			if err := s.leave(e, s.commitEdge(ctx, e)); err != nil {
 				return err
 			}
-			writing = append(writing, e)
-		case err := <-first:
-			e := writing[0]
-			writing = writing[1:]
-			if err == nil {
-				err = s.commitEpoch(ctx, e)
-			}
-			e.release()
-			if err != nil {
-				return err
-			}
-			s.leave(e)
 		}
 	}
 	return nil
 }
 
-// leave makes room for what is read next.
-func (s *session) leave(e *epoch) {
+// leave gives up what the epoch holds and, unless it failed, makes room for
+// what is read next. It returns err.
+func (s *session) leave(e *epoch, err error) error {
+	e.release()
+	if err != nil {
+		return err
+	}
+	e.gen.done(s.o.Store)
 	s.inFlight.records.Add(-e.records)
 	s.inFlight.bytes.Add(-e.bytes)
 	s.underWay.Add(-1)
@@ -147,6 +182,7 @@ func (s *session) leave(e *epoch) {
 	case s.freed <- struct{}{}:
 	default: // the cutter has been told already
 	}
+	return nil
 }
 
 // beginWrite records the epoch's intent and begins to write it to all sinks.
@@ -159,12 +195,12 @@ func (s *session) beginWrite(ctx context.Context, e *epoch) error {
 		return nil
 	}
 	if s.o.Store != nil {
-		if err := s.o.Store.Intend(checkpoint.Intent{Span: e.span, Manifest: s.manifest}); err != nil {
+		if err := s.o.Store.Intend(checkpoint.Intent{Span: e.span, Manifest: e.gen.manifest}); err != nil {
 			return err
 		}
 	}
 	group, gctx := errgroup.WithContext(ctx)
-	for _, k := range s.sinks {
+	for i, k := range s.sinks {
 		before, done := k.turn()
 		group.Go(func() error {
 			defer close(done)
@@ -173,7 +209,7 @@ func (s *session) beginWrite(ctx context.Context, e *epoch) error {
 			case <-gctx.Done():
 				return context.Cause(gctx)
 			}
-			return s.write(gctx, k, e)
+			return s.write(gctx, k, i, e)
 		})
 	}
 	go func() { e.written <- group.Wait() }()
@@ -194,20 +230,43 @@ func (s *session) commitEpoch(ctx context.Context, e *epoch) error {
 	if err := s.retry(ctx, "source: commit", func() error {
 		return s.source.Commit(ctx, e.span.Partition, e.span.To)
 	}); err != nil {
-		return fmt.Errorf("source %s: commit: %w", s.g.Nodes[graph.Root].Kind, err)
+		return fmt.Errorf("source %s: commit: %w", s.kind, err)
 	}
 	return nil
 }
 
-// write writes an epoch to one sink until the sink has said that it is durable.
-func (s *session) write(ctx context.Context, k *sinkRun, e *epoch) error {
-	var in []pipeline.Batch
-	for _, p := range k.plan.Ports {
-		if i := port(p.Node, p.Stream); i < len(e.out) {
-			in = append(in, e.out[i]...)
+// commitEdge does what has to be done before the first epoch of a generation
+// is written.
+func (s *session) commitEdge(ctx context.Context, e *epoch) error {
+	if err := s.tell(ctx, e.gen); err != nil {
+		return err
+	}
+	for _, edge := range e.edges {
+		if err := s.o.Store.PutSnapshot(edge.partition, edge.snap); err != nil {
+			return err
 		}
 	}
-	key := pipeline.Key{Pipeline: s.g.Pipeline, Sink: k.plan.Name, Span: e.span}
+	return nil
+}
+
+// write writes an epoch to one sink, the one of number i, until the sink has
+// said that it is durable.
+func (s *session) write(ctx context.Context, k *sinkRun, i int, e *epoch) error {
+	var in []pipeline.Batch
+	for _, p := range e.gen.g.Sinks[i].Ports {
+		if at := port(p.Node, p.Stream); at < len(e.out) {
+			in = append(in, e.out[at]...)
+		}
+	}
+	if fit := e.gen.fits[i]; fit != nil {
+		for j, b := range in {
+			if b.Stream == pipeline.Posts {
+				in[j].Record = fit.Record(e.gen.g.Mem, b.Record)
+				defer in[j].Record.Release()
+			}
+		}
+	}
+	key := pipeline.Key{Pipeline: s.pipeline, Sink: k.plan.Name, Span: e.span}
 	err := s.retry(ctx, "sink "+k.plan.Name+": write", func() error {
 		begun := time.Now()
 		err := k.sink.Write(ctx, key, in)

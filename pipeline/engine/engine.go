@@ -22,6 +22,13 @@
 //
 // Epochs are staged, begun to be written and committed in the order in which
 // they were sealed, while the workers are at the next ones already.
+//
+// A new graph may take the place of the one that runs (see [Swapper]): the
+// cutter ends the open epochs and begins the next ones with the new graph. Each
+// task and epoch names its generation. Since the queues keep the order, the
+// workers, the stager and the committer change over one after another, when the
+// first epoch of the new generation reaches them, and nothing waits for
+// anything to run empty.
 package engine
 
 import (
@@ -82,6 +89,7 @@ func (s *Settings) defaults() {
 // Options of Run.
 type Options struct {
 	Settings
+	// Graph is what the run begins with.
 	Graph *graph.Graph
 
 	// Store remembers positions; nil makes a run that remembers nothing.
@@ -91,6 +99,9 @@ type Options struct {
 	// Rebuild builds the graph of another manifest: that of epochs which an
 	// earlier process began and did not finish before the config changed.
 	Rebuild func(checkpoint.Hash) (*graph.Graph, error)
+
+	// Swapper, when not nil, hands new graphs to the run while it runs.
+	Swapper *Swapper
 
 	// Abort, when it ends, stops the run at once, without draining. What was
 	// begun is finished by the next run.
@@ -118,10 +129,14 @@ func Run(ctx context.Context, o Options) error {
 	if o.Abort == nil {
 		o.Abort = context.Background()
 	}
+	if o.Swapper != nil {
+		defer o.Swapper.close()
+	}
 	if err := finishOlder(ctx, &o); err != nil || ctx.Err() != nil {
 		return err
 	}
 	s := newSession(&o, o.Graph, o.Manifest)
+	o.Graph = nil // another one may take its place: it is not to be kept
 	return s.run(ctx)
 }
 
@@ -187,6 +202,7 @@ type mark struct {
 // epoch is a span of one partition on its way to the sinks.
 type epoch struct {
 	span    pipeline.Span
+	gen     *generation // what it is run with
 	warm    bool
 	records int64
 	bytes   int64
@@ -195,6 +211,10 @@ type epoch struct {
 	out     ports                // what leaves the graph
 	snap    *checkpoint.Snapshot // taken after this epoch
 	written chan error           // gets one value when the writes have ended
+	// edge marks the begin of a generation. It has no span and no rows, and
+	// goes through the queues between the epochs of the old one and the new.
+	edge  bool
+	edges []edge // the state at that place, by partition
 }
 
 // release gives up the batches that the sinks have written.

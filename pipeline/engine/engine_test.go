@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/google/go-cmp/cmp"
@@ -44,15 +45,21 @@ func posts(n int, salt string) []string {
 }
 
 type rig struct {
-	t      *testing.T
+	t      testing.TB
 	mem    *memory.CheckedAllocator
 	source *pipelinetest.LinesSource
 	sink   *pipelinetest.MemorySink
 	set    engine.Settings
 	dir    string
+
+	swapper *engine.Swapper                                    // of the next run; nil for none
+	metrics *engine.Metrics                                    // nil for none
+	factory func() pipeline.Factory                            // of the sink; the memory sink's own
+	first   weak.Pointer[graph.Graph]                          // what the last run began with
+	during  func(put func(yaml string) checkpoint.Hash) func() // called at a run's start; what it returns, at its end
 }
 
-func newRig(t *testing.T, parts map[string][]string) *rig {
+func newRig(t testing.TB, parts map[string][]string) *rig {
 	return &rig{
 		t: t, mem: memory.NewCheckedAllocator(memory.DefaultAllocator),
 		source: &pipelinetest.LinesSource{Partitions: parts, ChunkLines: 7}, sink: &pipelinetest.MemorySink{},
@@ -67,7 +74,11 @@ func (r *rig) graph(yaml string) *graph.Graph {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	reg, err := graph.NewRegistry([]pipeline.Factory{r.source.Factory()}, []pipeline.Factory{pipelinetest.Tally()}, []pipeline.Factory{r.sink.Factory()})
+	sink := r.sink.Factory
+	if r.factory != nil {
+		sink = r.factory
+	}
+	reg, err := graph.NewRegistry([]pipeline.Factory{r.source.Factory()}, []pipeline.Factory{pipelinetest.Tally(), pipelinetest.Stamp()}, []pipeline.Factory{sink()})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -94,8 +105,13 @@ func (r *rig) run(ctx, abort context.Context, yaml string) error {
 		return h
 	}
 	current := put(yaml)
+	if r.during != nil {
+		defer r.during(put)()
+	}
+	g := r.graph(yaml)
+	r.first = weak.Make(g)
 	err = engine.Run(ctx, engine.Options{
-		Settings: r.set, Graph: r.graph(yaml), Store: store, Manifest: current, Abort: abort,
+		Settings: r.set, Graph: g, Store: store, Manifest: current, Abort: abort, Swapper: r.swapper, Metrics: r.metrics,
 		Rebuild: func(h checkpoint.Hash) (*graph.Graph, error) {
 			m, err := store.Manifest(h)
 			if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/column"
 	"github.com/sluicehq/sluice/pipeline"
+	"github.com/sluicehq/sluice/pipeline/checkpoint"
 	"github.com/sluicehq/sluice/pipeline/graph"
 )
 
@@ -22,12 +23,16 @@ type Metrics struct {
 	sinkLatency                                                      *prometheus.HistogramVec
 	commitLatency                                                    prometheus.Histogram
 
+	reload reloadMetrics
+
 	ready  atomic.Bool
 	totals totals
 
-	mu      sync.Mutex
-	source  pipeline.Source
-	session *session
+	mu       sync.Mutex
+	source   pipeline.Source
+	session  *session
+	running  int64           // number of the newest generation; 0 while there is none
+	manifest checkpoint.Hash // what that was built from
 }
 
 type totals struct{ records, bytes, posts, detections, rejected, epochs atomic.Int64 }
@@ -61,6 +66,7 @@ func NewMetrics() *Metrics {
 		commitLatency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "sluice", Name: "epoch_seconds", Help: "Time from an epoch's first record read to its commit.", Buckets: buckets,
 		}),
+		reload: newReloadMetrics(),
 	}
 }
 
@@ -68,6 +74,7 @@ func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.rowsIn, m.rowsOut, m.rejected, m.seconds, m.sinkRows, m.sinkErrors, m.epochs,
 		m.bytesIn, m.recordsIn, m.sinkLatency, m.commitLatency,
+		m.reload.total, m.reload.successful, m.reload.at, m.reload.seconds,
 	}
 }
 
@@ -86,6 +93,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	ch <- lagDesc
 	ch <- queueDesc
 	ch <- inFlightDesc
+	ch <- generationDesc
 }
 
 // Collect implements prometheus.Collector.
@@ -97,8 +105,11 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(lagDesc, prometheus.GaugeValue, float64(left), unit)
 	}
 	m.mu.Lock()
-	s := m.session
+	s, number, manifest := m.session, m.running, m.manifest
 	m.mu.Unlock()
+	if number > 0 {
+		ch <- prometheus.MustNewConstMetric(generationDesc, prometheus.GaugeValue, float64(number), string(manifest))
+	}
 	if s == nil {
 		return
 	}
@@ -140,9 +151,9 @@ func (m *Metrics) Totals() Totals {
 func (m *Metrics) observe(s *session) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.session, m.source = s, nil
+	m.session, m.source, m.running = s, nil, 0
 	if s != nil {
-		m.source = s.source
+		m.source, m.running, m.manifest = s.source, s.gen.number, s.gen.manifest
 	}
 	m.ready.Store(s != nil)
 }

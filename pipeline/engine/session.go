@@ -16,11 +16,13 @@ import (
 	"github.com/sluicehq/sluice/pipeline/graph"
 )
 
-// session runs one graph, from opening its sinks and source to closing them.
+// session runs a graph, and those that take its place, from opening the sinks
+// and the source to closing them.
 type session struct {
 	o        *Options
-	g        *graph.Graph
-	manifest checkpoint.Hash
+	pipeline string
+	kind     string      // of the source
+	gen      *generation // the newest; used by the cutter once the session runs
 	// onlyPending ends the session when all epochs of its manifest that were
 	// pending at its start are finished.
 	onlyPending bool
@@ -28,8 +30,7 @@ type session struct {
 	source pipeline.Source
 	sinks  []*sinkRun
 	parts  map[string]*partition
-	states map[string]*shards // operator state by partition
-	wanted []bool             // by port: a sink takes it
+	states map[string]*shards // operator state by partition; used by the stager
 
 	chunks chan pipeline.Chunk
 	tasks  chan *task
@@ -45,10 +46,9 @@ type session struct {
 }
 
 func newSession(o *Options, g *graph.Graph, manifest checkpoint.Hash) *session {
-	s := &session{
-		o: o, g: g, manifest: manifest,
+	return &session{
+		o: o, pipeline: g.Pipeline, kind: g.Nodes[graph.Root].Kind, gen: newGeneration(1, g, manifest),
 		parts: map[string]*partition{}, states: map[string]*shards{},
-		wanted: make([]bool, len(g.Nodes)*pipeline.NumStreams),
 		chunks: make(chan pipeline.Chunk, 1),
 		tasks:  make(chan *task, o.Workers),
 		// The cutter stops at the budget, but an epoch may be small: the
@@ -57,12 +57,6 @@ func newSession(o *Options, g *graph.Graph, manifest checkpoint.Hash) *session {
 		staged: make(chan *epoch, 1),
 		freed:  make(chan struct{}, 1),
 	}
-	for _, k := range g.Sinks {
-		for _, p := range k.Ports {
-			s.wanted[port(p.Node, p.Stream)] = true
-		}
-	}
-	return s
 }
 
 // run is the whole life of the session.
@@ -77,17 +71,17 @@ func (s *session) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.closeSinks()) }()
-	if s.source, err = s.g.Source.New(); err != nil {
-		return fmt.Errorf("source %s: %w", s.g.Nodes[graph.Root].Kind, err)
+	if s.source, err = s.gen.g.Source.New(); err != nil {
+		return fmt.Errorf("source %s: %w", s.kind, err)
 	}
 	defer func() {
 		s.o.Metrics.observe(nil)
 		if cerr := s.source.Close(context.WithoutCancel(ctx)); cerr != nil {
-			err = errors.Join(err, fmt.Errorf("source %s: close: %w", s.g.Nodes[graph.Root].Kind, cerr))
+			err = errors.Join(err, fmt.Errorf("source %s: close: %w", s.kind, cerr))
 		}
 	}()
 	if err := s.retry(ctx, "source: open", func() error { return s.source.Open(ctx, resume) }); err != nil {
-		return fmt.Errorf("source %s: %w", s.g.Nodes[graph.Root].Kind, err)
+		return fmt.Errorf("source %s: %w", s.kind, err)
 	}
 	s.o.Metrics.observe(s)
 
@@ -105,19 +99,19 @@ func (s *session) run(ctx context.Context) (err error) {
 	group.Go(func() error { return s.read(read) })
 	group.Go(func() error { return s.cut(gctx, endRead) })
 	for range s.o.Workers {
-		group.Go(func() error { return newWorker(s, 0).loop(gctx) })
+		group.Go(func() error { return s.work(gctx) })
 	}
 	group.Go(func() error { return s.stage(gctx) })
 	group.Go(func() error { return s.commit(gctx) })
 	err = group.Wait()
 	s.discard()
-	if err != nil && abort.Err() != nil {
-		return ErrAborted
-	}
 	// A session for pending epochs reads ahead of them: a fault there is the
 	// next session's.
 	if err == nil && !(s.onlyPending && s.pendingDone()) {
 		err = s.readErr
+	}
+	if err != nil && abort.Err() != nil {
+		return ErrAborted
 	}
 	return err
 }
@@ -140,7 +134,7 @@ func (s *session) resume() (map[string]pipeline.Resume, error) {
 	}
 	for name, p := range s.o.Store.Partitions() {
 		part := &partition{name: name, end: p.Committed}
-		if s.g.Stages > 1 {
+		if s.gen.g.Stages > 1 {
 			from, err := s.restore(name, p)
 			if err != nil {
 				return nil, err
@@ -151,7 +145,7 @@ func (s *session) resume() (map[string]pipeline.Resume, error) {
 			part.end = from
 		}
 		for _, in := range p.Pending {
-			if in.Manifest == s.manifest {
+			if in.Manifest == s.gen.manifest {
 				part.marks = append(part.marks, mark{at: in.Span.To})
 			}
 		}
@@ -183,7 +177,7 @@ func (s *session) read(ctx context.Context) error {
 			return nil // stopped while waiting
 		case err != nil:
 			// What was read before is whole: it is written, then the run fails.
-			s.readErr = fmt.Errorf("source %s: %w", s.g.Nodes[graph.Root].Kind, err)
+			s.readErr = fmt.Errorf("source %s: %w", s.kind, err)
 			return nil
 		}
 		select {
@@ -239,6 +233,10 @@ func (s *session) cut(ctx context.Context, endRead func()) error {
 			if err := s.sealOld(ctx); err != nil {
 				return err
 			}
+		case r := <-s.swaps():
+			if err := s.swap(ctx, r); err != nil {
+				return err
+			}
 		case <-s.freed:
 		}
 	}
@@ -266,7 +264,7 @@ func (s *session) unreached() error {
 	for _, p := range sorted(s.parts) {
 		if s.ended && len(p.marks) > 0 {
 			return fmt.Errorf("engine: source %s: partition %q ends at %q, before %q, up to where an earlier run had read it: bring the missing input back, or start anew with another checkpoint.path",
-				s.g.Nodes[graph.Root].Kind, p.name, p.end, p.marks[0].at)
+				s.kind, p.name, p.end, p.marks[0].at)
 		}
 	}
 	return nil
@@ -290,7 +288,7 @@ func (s *session) add(ctx context.Context, c pipeline.Chunk) error {
 	}
 	if c.Span.From != p.end {
 		return fmt.Errorf("engine: source %s: partition %q was read up to %q, but the next chunk starts at %q: a defect of the source",
-			s.g.Nodes[graph.Root].Kind, p.name, p.end, c.Span.From)
+			s.kind, p.name, p.end, c.Span.From)
 	}
 	recorded := len(p.marks) > 0
 	if e := p.open; e != nil && !recorded && (e.records+int64(c.Records) > int64(s.o.EpochRows) || e.bytes+int64(len(c.Data)) > s.o.EpochBytes) {
@@ -299,7 +297,8 @@ func (s *session) add(ctx context.Context, c pipeline.Chunk) error {
 		}
 	}
 	if p.open == nil {
-		p.open = &epoch{span: pipeline.Span{Partition: p.name, From: p.end}, begun: time.Now()}
+		p.open = &epoch{span: pipeline.Span{Partition: p.name, From: p.end}, gen: s.gen, begun: time.Now()}
+		s.gen.uses.Add(1)
 		p.open.warm = recorded && p.marks[0].warm
 	}
 	e := p.open
@@ -308,7 +307,7 @@ func (s *session) add(ctx context.Context, c pipeline.Chunk) error {
 	e.bytes += int64(len(c.Data))
 	s.inFlight.records.Add(int64(c.Records))
 	s.inFlight.bytes.Add(int64(len(c.Data)))
-	t := &task{chunk: c, done: make(chan struct{})}
+	t := &task{chunk: c, gen: e.gen, done: make(chan struct{})}
 	e.tasks = append(e.tasks, t)
 	select {
 	case s.tasks <- t:

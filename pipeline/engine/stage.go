@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/sluicehq/sluice/internal/column"
 	"github.com/sluicehq/sluice/pipeline"
 	"github.com/sluicehq/sluice/pipeline/checkpoint"
+	"github.com/sluicehq/sluice/pipeline/graph"
 )
 
 // numShards is the number of shards of a stateful step. It is fixed, so that
@@ -31,6 +33,8 @@ const tick = int64(time.Second / time.Millisecond)
 
 // shards is the operator state of one source partition.
 type shards struct {
+	gen     *generation
+	at      pipeline.Position    // the state is that after all rows before it
 	nodes   map[int]*shardedNode // by stateful node
 	after   []*worker            // by stage (from 1): runs the stateless steps behind its stateful ones
 	snapped time.Time            // when the last snapshot was taken
@@ -42,25 +46,32 @@ type shardedNode struct {
 	latest  int64     // latest event time seen, ms since 1970
 }
 
-func (s *session) shardsOf(partition string) *shards {
-	if st := s.states[partition]; st != nil {
-		return st
+// shardsOf returns the state of a partition, which is empty at first.
+func (s *session) shardsOf(gen *generation, partition string) *shards {
+	st := s.states[partition]
+	if st == nil {
+		st = newShards(s, gen)
+		s.states[partition] = st
 	}
-	st := &shards{nodes: map[int]*shardedNode{}, after: make([]*worker, s.g.Stages)}
-	for i, n := range s.g.Nodes {
+	return st
+}
+
+// newShards returns empty state.
+func newShards(s *session, gen *generation) *shards {
+	st := &shards{gen: gen, nodes: map[int]*shardedNode{}, after: make([]*worker, gen.g.Stages)}
+	for i, n := range gen.g.Nodes {
 		if n.Key < 0 {
 			continue
 		}
 		sn := &shardedNode{latest: -1 << 62}
 		for range numShards {
-			sn.workers = append(sn.workers, newShardWorker(s, i))
+			sn.workers = append(sn.workers, newShardWorker(s, gen, i))
 		}
 		st.nodes[i] = sn
 	}
-	for stage := 1; stage < s.g.Stages; stage++ {
-		st.after[stage] = newWorker(s, stage)
+	for stage := 1; stage < gen.g.Stages; stage++ {
+		st.after[stage] = newWorker(s, gen, stage)
 	}
-	s.states[partition] = st
 	return st
 }
 
@@ -83,8 +94,15 @@ func (s *session) stage(ctx context.Context) error {
 			t.out, t.next = nil, nil
 		}
 		e.tasks = nil
-		if s.g.Stages > 1 {
-			if err := s.runStages(ctx, e, next); err != nil {
+		switch {
+		case e.edge:
+			if err := s.carryOver(e); err != nil {
+				return err
+			}
+		case e.gen.g.Stages > 1:
+			err := s.runStages(ctx, e, &next)
+			next.release()
+			if err != nil {
 				e.release()
 				return err
 			}
@@ -104,16 +122,15 @@ func (s *session) stage(ctx context.Context) error {
 // into source order before anything reads them; what it emits on other streams
 // is joined in the order of the shards. So the rows, and their order, depend on
 // the epoch's rows only.
-func (s *session) runStages(ctx context.Context, e *epoch, next ports) error {
-	st := s.shardsOf(e.span.Partition)
-	defer func() { next.release() }()
-	for node, n := range s.g.Nodes {
+func (s *session) runStages(ctx context.Context, e *epoch, next *ports) error {
+	st := s.shardsOf(e.gen, e.span.Partition)
+	for node, n := range st.gen.g.Nodes {
 		p := port(node, pipeline.Posts)
-		if n.Key < 0 || p >= len(next) || len(next[p]) == 0 {
+		if n.Key < 0 || p >= len(*next) || len((*next)[p]) == 0 {
 			continue
 		}
-		in := next[p]
-		next[p] = nil
+		in := (*next)[p]
+		(*next)[p] = nil
 		posts, err := s.runShards(ctx, st, node, in, &e.out)
 		for _, b := range in {
 			b.Record.Release()
@@ -122,7 +139,7 @@ func (s *session) runStages(ctx context.Context, e *epoch, next ports) error {
 			return err
 		}
 		w := st.after[n.Stage]
-		w.begin(ctx, &e.out, &next, node)
+		w.begin(ctx, &e.out, next, node)
 		for i, b := range posts {
 			if err = w.emit(node, b); err != nil {
 				releaseAll(posts[i+1:])
@@ -134,6 +151,7 @@ func (s *session) runStages(ctx context.Context, e *epoch, next ports) error {
 			return err
 		}
 	}
+	st.at = e.span.To
 	return s.snapshot(e, st)
 }
 
@@ -146,7 +164,7 @@ func releaseAll(bs []pipeline.Batch) {
 // runShards runs one stateful node over an epoch's batches and returns its
 // posts in source order. What it emits on other streams goes to out.
 func (s *session) runShards(ctx context.Context, st *shards, node int, in []pipeline.Batch, out *ports) (posts []pipeline.Batch, err error) {
-	n, sn := s.g.Nodes[node], st.nodes[node]
+	n, sn := st.gen.g.Nodes[node], st.nodes[node]
 	cuts := s.advances(sn, in)
 	owner := make([][]uint8, len(in))
 	for i, b := range in {
@@ -179,12 +197,12 @@ func (s *session) runShards(ctx context.Context, st *shards, node int, in []pipe
 	if err != nil {
 		return nil, err
 	}
-	return s.inSourceOrder(node, emitted, owner)
+	return inSourceOrder(st.gen.g, node, emitted, owner)
 }
 
 // inSourceOrder joins the posts that the shards of a node emitted, one for
 // each row that they were given and in its order, to the batches that went in.
-func (s *session) inSourceOrder(node int, emitted [][]pipeline.Batch, owner [][]uint8) (posts []pipeline.Batch, err error) {
+func inSourceOrder(g *graph.Graph, node int, emitted [][]pipeline.Batch, owner [][]uint8) (posts []pipeline.Batch, err error) {
 	var recs []arrow.Record
 	var start [numShards]int // of a shard's rows among all
 	total := 0
@@ -200,14 +218,14 @@ func (s *session) inSourceOrder(node int, emitted [][]pipeline.Batch, owner [][]
 		rows += len(o)
 	}
 	if rows != total {
-		return nil, fmt.Errorf("step %s: %d rows went in and %d posts came out: a stateful operator emits one post for each row, at once: a defect of the operator", s.g.Nodes[node].Name, rows, total)
+		return nil, fmt.Errorf("step %s: %d rows went in and %d posts came out: a stateful operator emits one post for each row, at once: a defect of the operator", g.Nodes[node].Name, rows, total)
 	}
 	if total == 0 {
 		return nil, nil
 	}
-	all, err := column.Concat(s.g.Mem, recs)
+	all, err := column.Concat(g.Mem, recs)
 	if err != nil {
-		return nil, fmt.Errorf("step %s: %w", s.g.Nodes[node].Name, err)
+		return nil, fmt.Errorf("step %s: %w", g.Nodes[node].Name, err)
 	}
 	defer all.Release()
 	for _, o := range owner {
@@ -216,10 +234,10 @@ func (s *session) inSourceOrder(node int, emitted [][]pipeline.Batch, owner [][]
 			pick[r] = start[shard]
 			start[shard]++
 		}
-		rec, err := column.Take(s.g.Mem, all, pick)
+		rec, err := column.Take(g.Mem, all, pick)
 		if err != nil {
 			releaseAll(posts)
-			return nil, fmt.Errorf("step %s: %w", s.g.Nodes[node].Name, err)
+			return nil, fmt.Errorf("step %s: %w", g.Nodes[node].Name, err)
 		}
 		posts = append(posts, pipeline.Batch{Record: rec, Stream: pipeline.Posts})
 	}
@@ -290,7 +308,7 @@ func shardOf(key arrow.Array) []uint8 {
 func (w *worker) runShard(ctx context.Context, node int, shard uint8, in []pipeline.Batch, owner [][]uint8, cuts []advance) error {
 	op, ok := w.ops[node].(pipeline.Stateful)
 	if !ok {
-		return fmt.Errorf("step %s: its plan has a key but %T has no state: a defect of the operator", w.s.g.Nodes[node].Name, w.ops[node])
+		return fmt.Errorf("step %s: its plan has a key but %T has no state: a defect of the operator", w.gen.g.Nodes[node].Name, w.ops[node])
 	}
 	var rows []int
 	for i, b := range in {
@@ -314,7 +332,7 @@ func (w *worker) runShard(ctx context.Context, node int, shard uint8, in []pipel
 				break
 			}
 			if err := op.Advance(ctx, cuts[0].watermark, w.emits[node]); err != nil {
-				return fmt.Errorf("step %s: advance: %w", w.s.g.Nodes[node].Name, err)
+				return fmt.Errorf("step %s: advance: %w", w.gen.g.Nodes[node].Name, err)
 			}
 			from, cuts = to, cuts[1:]
 		}
@@ -327,9 +345,9 @@ func (w *worker) processRows(node int, b pipeline.Batch, rows []int) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	rec, err := column.Take(w.s.g.Mem, b.Record, rows)
+	rec, err := column.Take(w.gen.g.Mem, b.Record, rows)
 	if err != nil {
-		return fmt.Errorf("step %s: %w", w.s.g.Nodes[node].Name, err)
+		return fmt.Errorf("step %s: %w", w.gen.g.Nodes[node].Name, err)
 	}
 	defer rec.Release()
 	return w.process(node, pipeline.Batch{Record: rec, Stream: b.Stream})
@@ -341,28 +359,35 @@ func (s *session) snapshot(e *epoch, st *shards) error {
 		return nil
 	}
 	st.snapped = time.Now()
-	file, err := s.o.Store.WriteSnapshot(uint64(st.snapped.UnixNano()), func(w io.Writer) error { return s.writeState(w, st) })
+	file, err := s.o.Store.WriteSnapshot(uint64(st.snapped.UnixNano()), func(w io.Writer) error { return st.write(w, nil) })
 	if err != nil {
 		return err
 	}
-	e.snap = &checkpoint.Snapshot{Position: e.span.To, File: file, Manifest: s.manifest}
+	e.snap = st.snapshot(file)
 	return nil
 }
 
-// writeState writes, for each stateful node, the latest event time, and for
-// each shard the length and bytes of the operator's own snapshot. Integers are
-// 64-bit little-endian.
-func (s *session) writeState(w io.Writer, st *shards) error {
+func (st *shards) snapshot(file string) *checkpoint.Snapshot {
+	return &checkpoint.Snapshot{Position: st.at, File: file, Manifest: st.gen.manifest, State: st.gen.stateKey}
+}
+
+// write writes, for each stateful node, the latest event time, and for each
+// shard the length and bytes of the operator's own snapshot. Integers are
+// 64-bit little-endian. Each, when not nil, is given these bytes, which it must
+// not keep, and the number of the node among the stateful ones.
+func (st *shards) write(w io.Writer, each func(nth, shard int, state []byte) error) error {
 	var buf bytes.Buffer
-	for node, n := range s.g.Nodes {
+	nth := -1
+	for node, n := range st.gen.g.Nodes {
 		sn := st.nodes[node]
 		if sn == nil {
 			continue
 		}
+		nth++
 		if err := binary.Write(w, binary.LittleEndian, sn.latest); err != nil {
 			return err
 		}
-		for _, wk := range sn.workers {
+		for shard, wk := range sn.workers {
 			buf.Reset()
 			if err := wk.ops[node].(pipeline.Stateful).Snapshot(&buf); err != nil {
 				return fmt.Errorf("step %s: %w", n.Name, err)
@@ -373,23 +398,95 @@ func (s *session) writeState(w io.Writer, st *shards) error {
 			if _, err := w.Write(buf.Bytes()); err != nil {
 				return err
 			}
+			if each == nil {
+				continue
+			}
+			if err := each(nth, shard, buf.Bytes()); err != nil {
+				return fmt.Errorf("step %s: %w", n.Name, err)
+			}
 		}
 	}
 	return nil
 }
 
+// edge is the state of a partition between the last epoch of one generation
+// and the first of the next.
+type edge struct {
+	partition string
+	snap      checkpoint.Snapshot
+}
+
+// carryOver gives the state of all partitions to the operators of the
+// generation that begins at e. The state is stored too, to be recorded before
+// any epoch of the generation is: after a crash the rows from here on, and none
+// before, are run with the new generation, so that the state is again what it
+// was.
+func (s *session) carryOver(e *epoch) error {
+	for _, name := range slices.Sorted(maps.Keys(s.states)) {
+		old := s.states[name]
+		next := newShards(s, e.gen)
+		next.at, next.snapped = old.at, time.Now()
+		from, into := old.inOrder(), next.inOrder()
+		for i := range from {
+			into[i].sn.latest = from[i].sn.latest
+		}
+		write := func(w io.Writer) error {
+			return old.write(w, func(nth, shard int, state []byte) error {
+				to := into[nth]
+				op := to.sn.workers[shard].ops[to.node].(pipeline.Stateful)
+				if err := op.Restore(bytes.NewReader(state)); err != nil {
+					return fmt.Errorf("its state could not be carried over to the reloaded pipeline: %w: put the files back as they were and start again", err)
+				}
+				from[nth].sn.workers[shard].ops[from[nth].node] = nil // one shard at a time is there twice
+				return nil
+			})
+		}
+		if s.o.Store == nil {
+			if err := write(io.Discard); err != nil {
+				return err
+			}
+		} else {
+			file, err := s.o.Store.WriteSnapshot(uint64(next.snapped.UnixNano()), write)
+			if err != nil {
+				return err
+			}
+			e.edges = append(e.edges, edge{name, *old.snapshot(file)})
+		}
+		s.states[name] = next
+	}
+	return nil
+}
+
+// numbered is a stateful node with its number in the graph.
+type numbered struct {
+	node int
+	sn   *shardedNode
+}
+
+// inOrder returns the stateful nodes in the order of the graph, which is the
+// same in all generations.
+func (st *shards) inOrder() (out []numbered) {
+	for _, node := range slices.Sorted(maps.Keys(st.nodes)) {
+		out = append(out, numbered{node, st.nodes[node]})
+	}
+	return out
+}
+
 // restore brings back the state of a partition and returns the position that
-// it belongs to: the beginning when there is no snapshot of this manifest.
+// it belongs to: the beginning when there is no snapshot of the same stateful
+// steps. The other steps may have changed: see carryOver.
 func (s *session) restore(name string, p checkpoint.Partition) (pipeline.Position, error) {
-	if p.Snapshot == nil || p.Snapshot.Manifest != s.manifest {
+	gen := s.gen
+	if p.Snapshot == nil || p.Snapshot.Manifest != gen.manifest && p.Snapshot.State != gen.stateKey {
 		return "", nil
 	}
 	data, err := s.o.Store.ReadSnapshot(p.Snapshot.File)
 	if err != nil {
 		return "", err
 	}
-	st := s.shardsOf(name)
-	for node, n := range s.g.Nodes {
+	st := s.shardsOf(gen, name)
+	st.at = p.Snapshot.Position
+	for node, n := range gen.g.Nodes {
 		sn := st.nodes[node]
 		if sn == nil {
 			continue

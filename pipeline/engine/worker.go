@@ -15,6 +15,7 @@ import (
 // done; from then on they belong to the stager.
 type task struct {
 	chunk pipeline.Chunk
+	gen   *generation
 	out   ports // what leaves the graph
 	next  ports // what goes on to stateful steps: posts by the step's node
 	done  chan struct{}
@@ -59,6 +60,7 @@ func (p *ports) release() {
 // own and is used by one goroutine.
 type worker struct {
 	s       *session
+	gen     *generation
 	stage   int
 	shard   bool // a shard worker: emits posts to no reader
 	decoder pipeline.Decoder
@@ -80,13 +82,13 @@ type count struct {
 }
 
 // newWorker returns a worker for a stage; operators are fresh.
-func newWorker(s *session, stage int) *worker {
-	n := len(s.g.Nodes)
-	w := &worker{s: s, stage: stage, ops: make([]pipeline.Operator, n), emits: make([]pipeline.Emit, n), counts: make([]count, n)}
+func newWorker(s *session, gen *generation, stage int) *worker {
+	n := len(gen.g.Nodes)
+	w := &worker{s: s, gen: gen, stage: stage, ops: make([]pipeline.Operator, n), emits: make([]pipeline.Emit, n), counts: make([]count, n)}
 	if stage == 0 {
-		w.decoder = s.g.Decode.New()
+		w.decoder = gen.g.Decode.New()
 	}
-	for i, node := range s.g.Nodes {
+	for i, node := range gen.g.Nodes {
 		if node.Stage == stage && node.Key < 0 && i != graph.Root {
 			w.ops[i] = node.Plan.New()
 		}
@@ -96,28 +98,41 @@ func newWorker(s *session, stage int) *worker {
 }
 
 // newShardWorker returns a worker for one shard of a stateful node.
-func newShardWorker(s *session, node int) *worker {
-	n := len(s.g.Nodes)
-	w := &worker{s: s, shard: true, ops: make([]pipeline.Operator, n), emits: make([]pipeline.Emit, n), counts: make([]count, n)}
-	w.ops[node] = s.g.Nodes[node].Plan.New()
+func newShardWorker(s *session, gen *generation, node int) *worker {
+	n := len(gen.g.Nodes)
+	w := &worker{s: s, gen: gen, shard: true, ops: make([]pipeline.Operator, n), emits: make([]pipeline.Emit, n), counts: make([]count, n)}
+	w.ops[node] = gen.g.Nodes[node].Plan.New()
 	w.emits[node] = func(b pipeline.Batch) error { return w.emit(node, b) }
 	return w
 }
 
-// loop processes tasks until there are no more.
-func (w *worker) loop(ctx context.Context) error {
-	for t := range w.s.tasks {
-		err := ctx.Err()
-		if err == nil {
-			err = w.decode(ctx, t)
-		}
-		t.chunk.Release()
-		close(t.done)
-		if err != nil {
-			return err
+// work processes tasks until there are no more, with operators of the
+// generation that the task at hand is of.
+func (s *session) work(ctx context.Context) error {
+	var w *worker
+	var retired chan struct{} // of w's generation; nil without one
+	for {
+		select {
+		case <-retired:
+			w, retired = nil, nil // the old lists and rules are free, though there is nothing to do
+		case t, ok := <-s.tasks:
+			if !ok {
+				return nil
+			}
+			if w == nil || w.gen != t.gen {
+				w, retired = newWorker(s, t.gen, 0), t.gen.retired
+			}
+			err := ctx.Err()
+			if err == nil {
+				err = w.decode(ctx, t)
+			}
+			t.chunk.Release()
+			close(t.done)
+			if err != nil {
+				return err
+			}
 		}
 	}
-	return nil
 }
 
 // decode runs stage 0 on a chunk.
@@ -140,7 +155,7 @@ func (w *worker) begin(ctx context.Context, out, next *ports, node int) {
 
 func (w *worker) end() {
 	w.enter(graph.Root)
-	w.s.o.Metrics.add(w.s.g, w.counts)
+	w.s.o.Metrics.add(w.gen.g, w.counts)
 	w.ctx, w.out, w.next = nil, nil, nil
 }
 
@@ -160,7 +175,7 @@ func (w *worker) emit(i int, b pipeline.Batch) error {
 	rows := int64(b.Rows())
 	if w.shard && b.Stream == pipeline.Posts { // counted and read when they are in source order
 		b.Record.Retain()
-		w.out.add(w.s.g, port(i, pipeline.Posts), b)
+		w.out.add(w.gen.g, port(i, pipeline.Posts), b)
 		return nil
 	}
 	switch b.Stream {
@@ -172,22 +187,22 @@ func (w *worker) emit(i int, b pipeline.Batch) error {
 		c.rejected += rows
 		c.addReasons(b)
 	default:
-		return fmt.Errorf("step %s: emitted a batch of unknown stream %d: a defect of the operator", w.s.g.Nodes[i].Name, b.Stream)
+		return fmt.Errorf("step %s: emitted a batch of unknown stream %d: a defect of the operator", w.gen.g.Nodes[i].Name, b.Stream)
 	}
 	if rows == 0 {
 		return nil
 	}
-	if p := port(i, b.Stream); w.s.wanted[p] {
+	if p := port(i, b.Stream); w.gen.wanted[p] {
 		b.Record.Retain()
-		w.out.add(w.s.g, p, b)
+		w.out.add(w.gen.g, p, b)
 	}
 	if b.Stream != pipeline.Posts {
 		return nil
 	}
-	for _, r := range w.s.g.Nodes[i].Readers {
-		if n := w.s.g.Nodes[r]; n.Stage != w.stage || n.Key >= 0 {
+	for _, r := range w.gen.g.Nodes[i].Readers {
+		if n := w.gen.g.Nodes[r]; n.Stage != w.stage || n.Key >= 0 {
 			b.Record.Retain()
-			w.next.add(w.s.g, port(r, pipeline.Posts), b)
+			w.next.add(w.gen.g, port(r, pipeline.Posts), b)
 			continue
 		}
 		if err := w.process(r, b); err != nil {
@@ -206,10 +221,10 @@ func (w *worker) process(node int, b pipeline.Batch) error {
 	err := w.ops[node].Process(w.ctx, b, w.emits[node])
 	w.enter(before)
 	if err != nil {
-		return fmt.Errorf("step %s: %w", w.s.g.Nodes[node].Name, err)
+		return fmt.Errorf("step %s: %w", w.gen.g.Nodes[node].Name, err)
 	}
-	if got := c.out - out + c.rejected - rejected; got != in && w.s.g.Nodes[node].Key < 0 {
-		return fmt.Errorf("step %s: %d rows went in, %d came out or were rejected: a defect of the operator", w.s.g.Nodes[node].Name, in, got)
+	if got := c.out - out + c.rejected - rejected; got != in && w.gen.g.Nodes[node].Key < 0 {
+		return fmt.Errorf("step %s: %d rows went in, %d came out or were rejected: a defect of the operator", w.gen.g.Nodes[node].Name, in, got)
 	}
 	return nil
 }

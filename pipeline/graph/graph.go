@@ -55,6 +55,8 @@ type Graph struct {
 	Sinks    []Sink
 	Mem      memory.Allocator
 	Stages   int // 1 + the largest number of stateful steps on a path
+
+	source config.Component
 }
 
 // Node is a step, or the decoder.
@@ -70,7 +72,14 @@ type Node struct {
 	Stage int
 	// Key is the key column of a stateful step, -1 for a stateless one.
 	Key int
+
+	component config.Component // none of the decoder
+	read      *stepFiles       // what its plan was made from
 }
+
+// Settings returns the step's settings as canonical JSON, before ${...} is
+// filled in.
+func (n *Node) Settings() string { return string(n.component.Raw()) }
 
 // Port is one stream that leaves one node.
 type Port struct {
@@ -84,6 +93,8 @@ type Sink struct {
 	Plan       pipeline.SinkPlan
 	Ports      []Port // by stream, then by node
 	Schemas    pipeline.Schemas
+
+	component config.Component
 }
 
 // Options of Build.
@@ -92,6 +103,10 @@ type Options struct {
 	Files    pipeline.Files
 	Mem      memory.Allocator // nil: the Go allocator
 	Logger   *slog.Logger     // nil: nothing is logged
+	// Previous, when not nil, is a graph that was built with the same Registry
+	// and Mem. A step of it that has the same settings, input and files is used
+	// again, so that a change costs what it changes.
+	Previous *Graph
 	// WithoutSinks leaves the sinks out: for tests of rules, and explain.
 	WithoutSinks bool
 }
@@ -169,6 +184,7 @@ func (b *builder) config(c config.Component, what string, known map[string]pipel
 
 func (b *builder) source() {
 	c := b.spec.Source
+	b.g.source = c
 	root := Node{Name: "decode", Kind: c.Kind, Input: -1, Key: -1, Emits: []pipeline.Stream{pipeline.Rejected}}
 	b.byName[root.Name] = Root
 	if f, cfg := b.config(c, "source", b.opt.Registry.Sources); cfg != nil {
@@ -199,15 +215,22 @@ func (b *builder) steps() {
 }
 
 func (b *builder) step(c config.Component, f pipeline.Factory, cfg any, input int) {
-	plan, err := f.PlanOperator(b.context(c), cfg, b.g.Nodes[input].Out)
-	if err != nil {
-		b.fail(c, err)
-		b.blind = true
-		return
+	bc := b.context(c)
+	plan, read := b.again(c, b.g.Nodes[input].Out)
+	if plan == nil {
+		var err error
+		read = newStepFiles(bc.Files)
+		bc.Files = read
+		if plan, err = f.PlanOperator(bc, cfg, b.g.Nodes[input].Out); err != nil {
+			b.fail(c, err)
+			b.blind = true
+			return
+		}
+		read.planned() // the plan may keep it, and the contents are not to be kept with it
 	}
 	n := Node{
 		Name: c.Name, Kind: c.Kind, Plan: plan, Input: input, Out: plan.Output(), Emits: plan.Emits(),
-		Stage: b.g.Nodes[input].Stage, Key: -1,
+		Stage: b.g.Nodes[input].Stage, Key: -1, component: c, read: read,
 	}
 	if k, ok := plan.(pipeline.Keyed); ok {
 		n.Key = k.Key()
@@ -220,6 +243,23 @@ func (b *builder) step(c config.Component, f pipeline.Factory, cfg any, input in
 	b.byName[c.Name] = i
 }
 
+// again returns the plan that the previous graph has for a step, if it would be
+// made from the same settings, schema and files.
+func (b *builder) again(c config.Component, in *arrow.Schema) (pipeline.Plan, *stepFiles) {
+	if b.opt.Previous == nil {
+		return nil, nil
+	}
+	n := b.opt.Previous.node(c.Name)
+	if n == nil || !n.component.Same(c) || !n.component.SameText(c) {
+		return nil, nil
+	}
+	was := b.opt.Previous.Nodes[n.Input].Out
+	if was != in && !(was.Equal(in) && was.Metadata().Equal(in.Metadata())) || !n.read.same(b.opt.Files) {
+		return nil, nil
+	}
+	return n.Plan, n.read
+}
+
 func (b *builder) sinks() {
 	if len(b.spec.Sinks) == 0 {
 		b.errs = append(b.errs, fmt.Errorf("%s: the pipeline has no sink: add one under sinks, such as `- stdout: {}`", b.spec.Path))
@@ -229,7 +269,7 @@ func (b *builder) sinks() {
 		if cfg == nil || b.blind {
 			continue
 		}
-		s := Sink{Name: c.Name, Kind: c.Kind}
+		s := Sink{Name: c.Name, Kind: c.Kind, component: c}
 		if err := b.ports(&s, c, f); err != nil {
 			b.fail(c, err)
 			continue

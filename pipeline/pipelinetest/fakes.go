@@ -374,7 +374,8 @@ func (m *MemorySink) Keys() int {
 }
 
 // Tally is a stateful operator kind "tally", keyed by author_id: it adds the
-// column tally, the number of the author's posts so far, and whenever the
+// column tally, the number of the author's posts so far (or, by sum, the sum of
+// a column of theirs), and whenever the
 // watermark moves it emits a detection for each author who had posts since.
 func Tally() pipeline.Factory {
 	return pipeline.OperatorFactory(pipeline.Factory{Name: "tally", Summary: "Counts posts by author."},
@@ -384,18 +385,26 @@ func Tally() pipeline.Factory {
 			if err != nil {
 				return nil, err
 			}
+			sum := -1
+			if c.Sum != "" {
+				if sum, err = pipeline.Column(in, c.Sum, arrow.PrimitiveTypes.Uint32); err != nil {
+					return nil, err
+				}
+			}
 			out, err := pipeline.AppendFields(in, arrow.Field{Name: c.Column, Type: arrow.PrimitiveTypes.Uint32})
-			return tallyPlan{bc.Mem, key, out}, err
+			return tallyPlan{bc.Mem, key, sum, out}, err
 		})
 }
 
 type tallyConfig struct {
 	Column string `koanf:"column" doc:"name of the column"`
+	Sum    string `koanf:"sum" doc:"column to add up; none to count posts"`
 }
 
 type tallyPlan struct {
 	mem memory.Allocator
 	key int
+	sum int // position; -1 for none
 	out *arrow.Schema
 }
 
@@ -414,8 +423,11 @@ type tally struct {
 func (o *tally) Process(_ context.Context, in pipeline.Batch, emit pipeline.Emit) error {
 	keys, col := column.ViewStrings(in.Record.Column(o.key)), column.NewFixed[uint32](o.mem)
 	for r := range in.Rows() {
-		k := string(keys.At(r))
-		o.Total[k]++
+		k, n := string(keys.At(r)), uint32(1)
+		if o.sum >= 0 {
+			n = in.Record.Column(o.sum).(*array.Uint32).Value(r)
+		}
+		o.Total[k] += n
 		o.Fresh[k]++
 		col.Append(o.Total[k])
 	}

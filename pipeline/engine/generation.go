@@ -1,0 +1,158 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluicehq/sluice/pipeline"
+	"github.com/sluicehq/sluice/pipeline/checkpoint"
+	"github.com/sluicehq/sluice/pipeline/graph"
+)
+
+// generation is a graph that epochs are run with. The cutter begins epochs
+// with the newest one; those that were begun before keep theirs.
+type generation struct {
+	number   int64
+	g        *graph.Graph
+	manifest checkpoint.Hash
+	stateKey string
+	wanted   []bool        // by port: a sink takes it
+	fits     []*graph.Fit  // by sink: what is done to its posts; nil for nothing
+	uses     atomic.Int64  // epochs that are not durable, and one while it is the newest
+	retired  chan struct{} // closed at the last use: workers let go of its operators
+}
+
+// newGeneration is in use once, as the newest.
+func newGeneration(number int64, g *graph.Graph, manifest checkpoint.Hash) *generation {
+	gen := &generation{
+		number: number, g: g, manifest: manifest, stateKey: g.StateKey(),
+		wanted: make([]bool, len(g.Nodes)*pipeline.NumStreams), fits: make([]*graph.Fit, len(g.Sinks)),
+		retired: make(chan struct{}),
+	}
+	for _, k := range g.Sinks {
+		for _, p := range k.Ports {
+			gen.wanted[port(p.Node, p.Stream)] = true
+		}
+	}
+	gen.uses.Store(1)
+	return gen
+}
+
+// done takes back one use. At the last one nothing is computed with the
+// generation any more.
+func (gen *generation) done(store *checkpoint.Store) {
+	if gen.uses.Add(-1) > 0 {
+		return
+	}
+	close(gen.retired)
+	if store != nil {
+		store.Release(gen.manifest)
+	}
+}
+
+// ErrEnded is returned by Swap when the run takes no new graph any more: it
+// has ended, or its source has.
+var ErrEnded = errors.New("engine: the run has ended")
+
+// Swapper hands new graphs to a run: see Options.Swapper. It serves one run.
+type Swapper struct {
+	requests chan *swap
+	ended    chan struct{}
+	end      sync.Once
+}
+
+// NewSwapper returns a Swapper.
+func NewSwapper() *Swapper {
+	return &Swapper{requests: make(chan *swap), ended: make(chan struct{})}
+}
+
+type swap struct {
+	g        *graph.Graph
+	manifest checkpoint.Hash
+	reply    chan error
+}
+
+// Swap makes the run go on with another graph, at an epoch's edge: the epochs
+// that are begun end here and are run with the graph that they were begun with,
+// the next ones with g. Nothing stops in between, and the state of stateful
+// steps is carried over. Manifest is what g was built from, put into the
+// store by the caller; once Swap has succeeded the engine releases it.
+//
+// Swap returns when the next record that is read will be processed by g. It
+// waits while the run is starting or held up by its sinks. Its error is a
+// [graph.RestartError] when g can not take the place of the graph that runs, or
+// [ErrEnded]; then all is as before. When it is that of ctx, g may have been
+// taken or may yet be, so its manifest must not be released.
+func (w *Swapper) Swap(ctx context.Context, g *graph.Graph, manifest checkpoint.Hash) error {
+	r := &swap{g: g, manifest: manifest, reply: make(chan error, 1)}
+	select {
+	case w.requests <- r:
+	case <-w.ended:
+		return ErrEnded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-r.reply:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.ended:
+		select {
+		case err := <-r.reply: // both were there
+			return err
+		default:
+			return ErrEnded
+		}
+	}
+}
+
+func (w *Swapper) close() { w.end.Do(func() { close(w.ended) }) }
+
+// swaps is where the cutter takes new graphs from: nowhere while epochs have
+// recorded ends ahead, since these are of the graph that runs.
+func (s *session) swaps() chan *swap {
+	if s.o.Swapper == nil || s.onlyPending || !s.pendingDone() {
+		return nil
+	}
+	return s.o.Swapper.requests
+}
+
+// swap begins a generation. All epochs that are open end before it, so every
+// queue holds the generations one after the other.
+func (s *session) swap(ctx context.Context, r *swap) error {
+	next := newGeneration(s.gen.number+1, r.g, r.manifest)
+	err := r.g.CanReplace(s.gen.g)
+	for i := range r.g.Sinks {
+		if err == nil { // what the sinks were opened for may be older than the graph that runs
+			next.fits[i], err = r.g.Sinks[i].Fit(s.sinks[i].plan)
+		}
+	}
+	if err != nil {
+		var restart *graph.RestartError
+		if !errors.As(err, &restart) {
+			err = &graph.RestartError{Err: err}
+		}
+		r.reply <- err
+		return nil
+	}
+	if err := s.sealAll(ctx); err != nil {
+		return err // the run has failed; the caller is told that it has ended
+	}
+	old := s.gen
+	s.gen = next
+	next.uses.Add(1)
+	s.underWay.Add(1)
+	select {
+	case s.sealed <- &epoch{gen: next, edge: true, begun: time.Now()}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	old.done(s.o.Store)
+	s.o.Metrics.generation(next)
+	r.reply <- nil
+	return nil
+}
