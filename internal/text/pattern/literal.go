@@ -3,6 +3,7 @@ package pattern
 import (
 	"regexp/syntax"
 	"slices"
+	"strings"
 )
 
 // Limits of the strings that are made of an expression to find where it may match.
@@ -142,6 +143,23 @@ func union(a, b []string) []string { return distinct(slices.Concat(a, b)) }
 func distinct(s []string) []string {
 	slices.Sort(s)
 	return slices.Compact(s)
+}
+
+// shortestOf drops the strings that have another one within them: where they
+// are, that one is.
+func shortestOf(s []string) []string {
+	var out []string
+	for i, x := range s {
+		within := func(j int) bool { return i != j && s[j] != "" && strings.Contains(x, s[j]) }
+		drop := false
+		for j := range s {
+			drop = drop || within(j)
+		}
+		if !drop {
+			out = append(out, x)
+		}
+	}
+	return out
 }
 
 // shortest returns the least length; 0 for no strings.

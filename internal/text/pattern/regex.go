@@ -21,7 +21,7 @@ type Regex struct {
 
 // NewRegex compiles an expression of RE2's syntax. Where folded is set it is
 // made for folded text: its literals are folded, and its classes take either
-// case. One that matches the empty string is refused, since it says nothing.
+// case. One that can match the empty string is refused, since it says nothing.
 func NewRegex(expr string, folded bool) (*Regex, error) {
 	flags := syntax.Perl
 	if folded {
@@ -46,12 +46,12 @@ func NewRegex(expr string, folded bool) (*Regex, error) {
 	if err != nil {
 		return nil, err
 	}
-	if re.MatchString("") {
-		return nil, errors.New("it matches the empty text, and so every post")
+	if least(tree) == 0 {
+		return nil, errors.New("it can match no character at all, and so any post")
 	}
 	r := &Regex{re: re, size: len(prog.Inst)}
 	if req := required(tree); shortest(req.any) >= MinSubstring {
-		r.literals = req.any
+		r.literals = shortestOf(req.any)
 	}
 	return r, nil
 }
@@ -77,7 +77,53 @@ func foldLiterals(t *syntax.Regexp) {
 			t.Op = syntax.OpEmptyMatch
 		}
 	}
+	if t.Op == syntax.OpCharClass {
+		t.Rune = withoutUpper(t.Rune)
+	}
 	for _, sub := range t.Sub {
 		foldLiterals(sub)
 	}
+}
+
+// withoutUpper takes A to Z out of a class, given as ranges: folded text has
+// none of them, and the class has their lower case.
+func withoutUpper(ranges []rune) []rune {
+	var out []rune
+	for i := 0; i+1 < len(ranges); i += 2 {
+		if lo, hi := ranges[i], min(ranges[i+1], 'A'-1); lo <= hi {
+			out = append(out, lo, hi)
+		}
+		if lo, hi := max(ranges[i], 'Z'+1), ranges[i+1]; lo <= hi {
+			out = append(out, lo, hi)
+		}
+	}
+	if out == nil {
+		return ranges
+	}
+	return out
+}
+
+// least returns the number of characters that any match has at least.
+func least(t *syntax.Regexp) int {
+	n := 0
+	switch t.Op {
+	case syntax.OpLiteral:
+		return len(t.Rune)
+	case syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return 1
+	case syntax.OpCapture, syntax.OpPlus:
+		return least(t.Sub[0])
+	case syntax.OpRepeat:
+		return t.Min * least(t.Sub[0])
+	case syntax.OpConcat:
+		for _, sub := range t.Sub {
+			n += least(sub)
+		}
+	case syntax.OpAlternate:
+		n = least(t.Sub[0])
+		for _, sub := range t.Sub[1:] {
+			n = min(n, least(sub))
+		}
+	}
+	return n
 }
