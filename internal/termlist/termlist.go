@@ -143,7 +143,8 @@ type parser struct {
 // Parse reads a file by the ending of its name: .csv, .yaml, .yml, or else one
 // term a line. byDefault is the match of terms that name none; where it is nil,
 // marks in the term tell: see [Entry] and the documentation of the operator match.
-// An error is of type Errors. The list shares no memory with data.
+// An error is of type Errors; the list then has the terms without mistakes. It
+// shares no memory with data.
 func Parse(name string, data []byte, byDefault *Match) (*List, error) {
 	p := newParser(byDefault)
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
@@ -181,7 +182,7 @@ func newParser(byDefault *Match) *parser {
 
 func (p *parser) done() (*List, error) {
 	if len(p.errs) > 0 {
-		return nil, p.errs
+		return &p.list, p.errs
 	}
 	return &p.list, nil
 }

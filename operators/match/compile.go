@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp/syntax"
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -65,25 +66,23 @@ func (c *compiler) add(name string, l *List) error {
 		return err
 	}
 	parts, err := readList(c.bc.Files, c.bc.Logger, name, l)
-	if err != nil {
-		return err
-	}
 	done := compiled{name: name, path: l.Path, view: l.view(), on: l.on(), version: versionOf(l, parts)}
 	if len(l.Terms) > 0 {
 		done.path = "" // the file alone is not the list: see pipeline.MetaListPrefix
 	}
 	c.seen = map[string]uint32{}
-	first := uint32(len(c.terms))
-	var errs []error
+	first, errs := uint32(len(c.terms)), []error{err}
 	for _, p := range parts {
 		languages, err := c.languagesOf(name, p)
 		if err != nil {
 			return err
 		}
+		told := 0
 		for i := range p.Entries {
 			if err := c.entry(p, &p.Entries[i], &done, first, languages); err != nil {
-				if errs = append(errs, err); len(errs) >= maxTold {
-					return errors.Join(errs...)
+				errs = append(errs, err)
+				if told++; told >= maxTold {
+					break
 				}
 			}
 		}
@@ -181,7 +180,7 @@ func (c *compiler) compile(b *builder, e *termlist.Entry, first uint32) (same in
 	body := []byte(e.Body())
 	if e.Match != termlist.Regex && e.Match != termlist.URL {
 		if body = c.view(b, body); len(body) == 0 {
-			return -1, errors.New("nothing is left of it when it is folded; delete the line")
+			return -1, errors.New("nothing is left of it when it is folded and without its mark; delete the line")
 		}
 	}
 	key := fmt.Sprintf("%d %d %d %s", e.Match, b.view, c.terms[id].language, body)
@@ -329,7 +328,11 @@ func (c *compiler) glob(b *builder, s string, id uint32) error {
 func (c *compiler) regex(b *builder, expr string, id uint32) error {
 	r, err := pattern.NewRegex(expr, b.view != termlist.Raw)
 	if err != nil {
-		return fmt.Errorf("%w; see https://golang.org/s/re2syntax", err)
+		var inSyntax *syntax.Error
+		if errors.As(err, &inSyntax) {
+			err = fmt.Errorf("%w; see https://golang.org/s/re2syntax", err)
+		}
+		return err
 	}
 	c.regexes++
 	c.instructions += r.Size()

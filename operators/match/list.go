@@ -52,9 +52,10 @@ type part struct {
 }
 
 // readList returns the terms of one list: those of the file, then those that
-// the config has.
-func readList(files pipeline.Files, logger *slog.Logger, name string, l *List) ([]part, error) {
-	var parts []part
+// the config has. Beside an error are the terms without mistakes, so that what
+// else is wrong with them can be told too.
+func readList(files pipeline.Files, logger *slog.Logger, name string, l *List) (parts []part, err error) {
+	var errs []error
 	if l.Path != "" {
 		src := source{list: name, path: l.Path, field: "lists." + name + ".path"}
 		data, err := files.ReadFile(l.Path)
@@ -64,9 +65,9 @@ func readList(files pipeline.Files, logger *slog.Logger, name string, l *List) (
 		list, err := termlist.Parse(l.Path, data, l.byDefault())
 		switch {
 		case err != nil:
-			return nil, src.all(err)
+			errs = append(errs, src.all(err))
 		case len(list.Entries) == 0:
-			return nil, src.fail(0, "no terms in it; add one or delete the list")
+			errs = append(errs, src.fail(0, "no terms in it; add one or delete the list"))
 		case len(list.Ignored) > 0:
 			logger.Info("match: columns of a list mean nothing here, ignored", "list", name, "path", l.Path, "columns", list.Ignored)
 		}
@@ -76,11 +77,11 @@ func readList(files pipeline.Files, logger *slog.Logger, name string, l *List) (
 		src := source{list: name, field: "lists." + name + ".terms"}
 		list, err := termlist.FromTerms(l.Terms, l.byDefault())
 		if err != nil {
-			return nil, src.all(err)
+			errs = append(errs, src.all(err))
 		}
 		parts = append(parts, part{src, list})
 	}
-	return parts, nil
+	return parts, errors.Join(errs...)
 }
 
 // versionOf returns the version of a list: see [pipeline.MetaListVersionPrefix].
