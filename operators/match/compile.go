@@ -183,7 +183,7 @@ func (c *compiler) compile(b *builder, e *termlist.Entry, first uint32) (same in
 			return -1, errors.New("nothing is left of it when it is folded and without its mark; delete the line")
 		}
 	}
-	key := fmt.Sprintf("%d %d %d %s", e.Match, b.view, c.terms[id].language, body)
+	key := c.key(b, e.Match, c.terms[id].language, body)
 	if same, ok := c.seen[key]; ok {
 		return int(same), nil
 	}
@@ -213,6 +213,11 @@ func (c *compiler) compile(b *builder, e *termlist.Entry, first uint32) (same in
 		c.seen[key] = id
 	}
 	return -1, err
+}
+
+// key is what tells duplicates in a list.
+func (c *compiler) key(b *builder, m termlist.Match, language uint16, body []byte) string {
+	return string(append([]byte{byte(m), byte(b.view), byte(language), byte(language >> 8)}, body...))
 }
 
 // view returns text in the view of a target, valid until the next call.
@@ -248,15 +253,15 @@ func (c *compiler) whole(b *builder, e *termlist.Entry, id, first uint32) (same 
 		return same, nil
 	}
 	// Equal words of another language: no duplicate, unless there are others.
-	key := fmt.Sprintf("%d %d %d %s", e.Match, b.view, c.terms[id].language, body)
+	earlier := c.key(b, e.Match, c.terms[same].language, body)
+	if _, ok := c.seen[earlier]; !ok {
+		c.seen[earlier] = uint32(same)
+	}
+	key := c.key(b, e.Match, c.terms[id].language, body)
 	if same, ok := c.seen[key]; ok {
 		return int(same), nil
 	}
 	c.seen[key] = id
-	first0 := fmt.Sprintf("%d %d %d %s", e.Match, b.view, c.terms[same].language, body)
-	if _, ok := c.seen[first0]; !ok {
-		c.seen[first0] = uint32(same)
-	}
 	return add(id)
 }
 
