@@ -247,7 +247,7 @@ func (c *compiler) whole(b *builder, e *termlist.Entry, id, first uint32) (same 
 		add = func(since uint32) (int, error) { return b.words.AddWhole(id, since, body) }
 	}
 	if same, err = add(first); err != nil {
-		return -1, fmt.Errorf("%w; delete the line", err)
+		return -1, err
 	}
 	if same < 0 || c.terms[same].language == c.terms[id].language {
 		return same, nil
