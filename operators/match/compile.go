@@ -2,9 +2,11 @@ package match
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp/syntax"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -62,37 +64,64 @@ type builder struct {
 
 // add compiles one list.
 func (c *compiler) add(name string, l *List) error {
-	if err := c.columns(name, target{l.on(), l.view()}); err != nil {
+	if err := c.columns(target{l.on(), l.view()}); err != nil {
+		err = fmt.Errorf("match: list %q: %w", name, err)
+		if l.on() != pipeline.ColText {
+			return &pipeline.FieldError{Path: "lists." + name + ".on", Err: err}
+		}
 		return err
 	}
 	parts, err := readList(c.bc.Files, c.bc.Logger, name, l)
+	if err != nil {
+		return err
+	}
 	done := compiled{name: name, path: l.Path, view: l.view(), on: l.on(), version: versionOf(l, parts)}
 	if len(l.Terms) > 0 {
 		done.path = "" // the file alone is not the list: see pipeline.MetaListPrefix
 	}
 	c.seen = map[string]uint32{}
-	first, errs := uint32(len(c.terms)), []error{err}
+	first := uint32(len(c.terms))
+	var errs []error
 	for _, p := range parts {
-		languages, err := c.languagesOf(name, p)
+		languages, err := c.languagesOf(p)
 		if err != nil {
 			return err
 		}
-		told := 0
-		for i := range p.Entries {
-			if err := c.entry(p, &p.Entries[i], &done, first, languages); err != nil {
-				errs = append(errs, err)
-				if told++; told >= maxTold {
-					break
-				}
-			}
-		}
+		errs = append(errs, c.part(p, &done, first, languages))
 	}
 	c.lists = append(c.lists, done)
 	return errors.Join(errs...)
 }
 
+// part compiles the terms of one source. Its error is of the first mistakes, in
+// the order of their lines.
+func (c *compiler) part(p part, done *compiled, first uint32, languages []uint16) error {
+	type mistake struct {
+		line int
+		err  error
+	}
+	var all []mistake
+	for _, e := range p.errs {
+		all = append(all, mistake{e.Line, e})
+	}
+	for i := range p.Entries {
+		e := &p.Entries[i]
+		if err := c.entry(p, e, done, first, languages); err != nil {
+			if all = append(all, mistake{int(e.Line), fmt.Errorf("term %q: %w", e.Term, err)}); len(all) >= len(p.errs)+maxTold {
+				break
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b mistake) int { return cmp.Compare(a.line, b.line) })
+	var errs []error
+	for _, m := range all {
+		errs = append(errs, p.fail(m.line, "%w", m.err))
+	}
+	return errors.Join(errs...)
+}
+
 // languagesOf numbers the languages of a list.
-func (c *compiler) languagesOf(name string, p part) ([]uint16, error) {
+func (c *compiler) languagesOf(p part) ([]uint16, error) {
 	out := make([]uint16, len(p.Languages))
 	for i, l := range p.Languages {
 		n, ok := c.languageOf[l]
@@ -107,7 +136,7 @@ func (c *compiler) languagesOf(name string, p part) ([]uint16, error) {
 	if len(p.Languages) > 1 && c.language < 0 {
 		at, err := c.languageColumn()
 		if err != nil {
-			return nil, fmt.Errorf("match: list %q has languages: %w", name, err)
+			return nil, p.fail(0, "it has languages, and %w", err)
 		}
 		c.language = at
 	}
@@ -132,10 +161,10 @@ func (c *compiler) entry(p part, e *termlist.Entry, done *compiled, first uint32
 	if t.view == termlist.Unset {
 		t.view = done.view
 	} else if err := checkView(t.view.String()); err != nil {
-		return p.fail(int(e.Line), "term %q: %w", e.Term, err)
+		return err
 	}
 	to := target{done.on, t.view}
-	if err := c.columns(done.name, to); err != nil {
+	if err := c.columns(to); err != nil {
 		return err
 	}
 	c.terms = append(c.terms, t)
@@ -145,7 +174,7 @@ func (c *compiler) entry(p part, e *termlist.Entry, done *compiled, first uint32
 	}
 	switch {
 	case err != nil:
-		return p.fail(int(e.Line), "term %q: %w", e.Term, err)
+		return err
 	case same >= 0:
 		if done.duplicates++; done.duplicates == 1 {
 			c.bc.Logger.Warn("match: a term is the same as an earlier one of its list, ignored; so are all further ones",
