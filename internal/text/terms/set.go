@@ -23,6 +23,8 @@ import (
 const (
 	MaxTerms  = 4 << 20 // terms of all lists
 	MaxLength = 1 << 10 // bytes of a term, folded or not
+	MaxTokens = 64      // tokens of a term: each may be walked at each place of a text
+	MaxHits   = 1 << 12 // hits of a row that Find returns
 	maxArena  = 1 << 31 // bytes of all distinct tokens
 )
 
@@ -37,16 +39,24 @@ const (
 	emoji
 	url
 	whole // a value as a whole, not a token: see AddWhole
+	cashtag
+	email
 	// joined is added where the step overlaps the one before it, as the
 	// bigrams of one run do.
 	joined kind = 1 << 3
 )
 
 // kindOf maps a token's kind to what any term takes it for.
-var kindOf = [8]kind{
+var kindOf = [kinds]kind{
 	text.Word: plain, text.Number: plain, text.Hashtag: plain, text.Bigram: plain,
-	text.Mention: mention, text.Emoji: emoji, text.URL: url,
+	text.Mention: mention, text.Emoji: emoji, text.URL: url, text.Cashtag: cashtag, text.Email: email,
 }
+
+// kinds is a power of two above all kinds of token, so that a mask bounds them.
+const (
+	kinds    = 16
+	kindMask = kinds - 1
+)
 
 // salt keeps the kinds apart in the table; that of plain is 0.
 func (k kind) salt() uint64 { return uint64(k) * 0x9fb21c651e98df25 }
@@ -122,7 +132,10 @@ func NewBuilder() *Builder {
 // within the list.
 func (b *Builder) Add(id, since uint32, toks *token.Tokens, buf []byte) (duplicate int, err error) {
 	if toks.Len() == 0 {
-		return -1, fmt.Errorf("no word, number, hashtag, mention, URL or emoji in it")
+		return -1, fmt.Errorf("no word, number, hashtag, mention, URL or emoji in it; delete the line")
+	}
+	if toks.Len() > MaxTokens {
+		return -1, fmt.Errorf("a phrase of %d words (or characters, in scripts without spaces); the longest has %d: cut it", toks.Len(), MaxTokens)
 	}
 	at := uint32(0)
 	for i := range toks.Len() {
@@ -241,6 +254,10 @@ const (
 	filterLoad    = 16
 	minFilterBits = 16
 	maxFilterBits = 23
+
+	// second is the first bit of a hash that tells the second bit of a token in
+	// the word of the first one: two bits of one word let half as much through.
+	second = 24
 )
 
 func (s *Set) buildFilter() {
@@ -255,8 +272,9 @@ func (s *Set) buildFilter() {
 	s.fshift = uint(64 - size)
 	for n := uint32(1); int(n) < len(s.nodes); n++ {
 		if s.nodes[n].parent == 0 {
-			bit := s.keyOf(n) >> s.fshift
-			s.filter[bit/64] |= 1 << (bit % 64)
+			at := s.keyOf(n)
+			bit := at >> s.fshift
+			s.filter[bit/64] |= 1<<(bit%64) | 1<<(at>>second%64)
 		}
 	}
 }
