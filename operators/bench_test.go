@@ -6,11 +6,15 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
+	"unicode"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -119,6 +123,54 @@ func madeTerms(n int) string {
 	return string(b)
 }
 
+// madePatterns returns lists of the kinds of terms that are not whole words.
+// Their beginnings are those of the posts' own words, so that the filters let as
+// much through as with real lists; nine in ten end in letters that no word has.
+func madePatterns(in []post) memFiles {
+	r := rand.New(rand.NewPCG(5, 6))
+	word := func() string {
+		for {
+			w := strings.Fields(in[r.IntN(len(in))].text)
+			if len(w) == 0 {
+				continue
+			}
+			s := strings.ToLower(w[r.IntN(len(w))])
+			if n := len([]rune(s)); n < 5 || n > 20 || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) }) {
+				continue
+			}
+			if r.IntN(10) > 0 {
+				s = string([]rune(s)[:4]) + fmt.Sprintf("q%x", r.Uint32())
+			}
+			return s
+		}
+	}
+	lines := func(n int, line func(w string) string) string {
+		var b strings.Builder
+		for range n {
+			b.WriteString(line(word()) + "\n")
+		}
+		return b.String()
+	}
+	kinds := map[string]func(w string) string{
+		"substrings-10k": func(w string) string { return "substring:" + w },
+		"prefixes-10k":   func(w string) string { return w + "*" },
+		"wildcards-10k":  func(w string) string { return w[:1] + "?" + string([]rune(w)[2:]) },
+		"urls-10k":       func(w string) string { return "url:" + w + ".example/" + w },
+		"regexes-1k":     func(w string) string { return `regex:\b` + w + `(?:s|ed|ing)?\s+\w+` },
+	}
+	out, mixed := memFiles{}, ""
+	for _, name := range slices.Sorted(maps.Keys(kinds)) {
+		n := 10_000
+		if strings.HasSuffix(name, "-1k") {
+			n = 1000
+		}
+		out[name+".txt"] = lines(n, kinds[name])
+		mixed += lines(n/5, kinds[name])
+	}
+	out["mixed-10k.txt"] = mixed
+	return out
+}
+
 // batches cuts posts into records.
 func batches(mem memory.Allocator, in []post, size int) (out []arrow.Record) {
 	for len(in) > 0 {
@@ -149,6 +201,7 @@ func BenchmarkSteps(b *testing.B) {
 			list := func(path string) step {
 				return step{match.Factory(), &match.Config{Lists: map[string]match.List{"list": {Path: path}}}}
 			}
+			maps.Copy(files, madePatterns(in))
 			for i, name := range []string{"normalize", "tokenize", "fingerprint"} {
 				b.Run(name, func(b *testing.B) { benchStep(b, mem, files, steps[:i+1], recs, size/len(in)) })
 			}
@@ -163,6 +216,11 @@ func BenchmarkSteps(b *testing.B) {
 			b.Run("match-1M", func(b *testing.B) {
 				benchStep(b, mem, files, append(steps[:3:3], list("large.txt")), recs, size/len(in))
 			})
+			for _, kind := range []string{"substrings-10k", "regexes-1k", "prefixes-10k", "wildcards-10k", "urls-10k", "mixed-10k"} {
+				b.Run("match-"+kind, func(b *testing.B) {
+					benchStep(b, mem, files, append(steps[:3:3], list(kind+".txt")), recs, size/len(in))
+				})
+			}
 			b.Run("all-10k", func(b *testing.B) {
 				benchAll(b, mem, files, append(steps[:3:3], list("small.txt")), recs, size/len(in))
 			})

@@ -23,6 +23,7 @@ import (
 const (
 	MaxTerms  = 4 << 20 // terms of all lists
 	MaxLength = 1 << 10 // bytes of a term, folded or not
+	MaxHits   = 1 << 12 // hits of a row that Find returns
 	maxArena  = 1 << 31 // bytes of all distinct tokens
 )
 
@@ -37,16 +38,24 @@ const (
 	emoji
 	url
 	whole // a value as a whole, not a token: see AddWhole
+	cashtag
+	email
 	// joined is added where the step overlaps the one before it, as the
 	// bigrams of one run do.
 	joined kind = 1 << 3
 )
 
 // kindOf maps a token's kind to what any term takes it for.
-var kindOf = [8]kind{
+var kindOf = [kinds]kind{
 	text.Word: plain, text.Number: plain, text.Hashtag: plain, text.Bigram: plain,
-	text.Mention: mention, text.Emoji: emoji, text.URL: url,
+	text.Mention: mention, text.Emoji: emoji, text.URL: url, text.Cashtag: cashtag, text.Email: email,
 }
+
+// kinds is a power of two above all kinds of token, so that a mask bounds them.
+const (
+	kinds    = 16
+	kindMask = kinds - 1
+)
 
 // salt keeps the kinds apart in the table; that of plain is 0.
 func (k kind) salt() uint64 { return uint64(k) * 0x9fb21c651e98df25 }
