@@ -17,11 +17,17 @@ import (
 func Factory() pipeline.Factory {
 	return pipeline.OperatorFactory(pipeline.Factory{
 		Name:    "match",
-		Summary: "finds the terms of lists: words, phrases, hashtags, domains",
+		Summary: "finds the terms of lists: words, phrases, hashtags, domains, hashes",
 		Doc: "A term is a word or a phrase and matches whole words in that order, whatever stands between them but for words. " +
 			"`#word` matches the hashtag only, `word` both. In scripts without spaces a term of two or more characters matches anywhere. " +
 			"With `on` a list is held against another column: a value must equal a term, and on `" + pipeline.ColURLDomains + "` may be below it " +
 			"(a.example.com is below example.com). All overlapping hits are reported.\n\n" +
+			"A list on `" + pipeline.ColTextHash + "`, `" + pipeline.ColSimHash + "` or `" + pipeline.ColMediaHashes + "` is a bank of hashes: a .csv file with the column hash " +
+			"(and perhaps weight, distance, negative, note), YAML with these keys, or text with one hash a line. Hashes of texts are 64-bit numbers, decimal or behind 0x; " +
+			"those of media are written as the posts have them: \"pdq:\" and 64 hexadecimal digits are compared within `distance` bits, all others exactly. " +
+			"A value hits the nearest entry, and `hits.disguise` says the distance, such as distance=2; it is empty for equal hashes. " +
+			"A negative entry (`negative: true`, or `!` before the hash in text files) excepts: values within its distance do not hit the list. " +
+			"SimHash is unsteady for short posts: give their entries the distance 0.\n\n" +
 			"Adds `match.<list>`, the number of hits of each list (not stored), `weight.<list>`, the sum of their weights (not stored), and the lists " +
 			"`hits.list`, `hits.term`, `hits.start` and `hits.end`: the bytes of the original text, or 0 and 0 for a hit in another column, and " +
 			"`hits.view`, `hits.disguise` and `hits.weight`. Time does not grow with the lists.",
@@ -61,6 +67,9 @@ type compiled struct {
 	version        string                // see pipeline.MetaListVersionPrefix
 	terms          [termlist.Matches]int // by match
 	duplicates     int
+
+	bank               bool // of hashes
+	distance, negative int  // of a bank: the usual distance, and the entries that are negative
 }
 
 func newPlan(bc pipeline.BuildContext, c *Config, in *arrow.Schema) (pipeline.Plan, error) {
@@ -72,6 +81,10 @@ func newPlan(bc pipeline.BuildContext, c *Config, in *arrow.Schema) (pipeline.Pl
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(c.Lists)) {
 		l := c.Lists[name]
+		if _, _, isBank := l.bankDistance(); isBank {
+			errs = append(errs, b.bank(name, &l))
+			continue
+		}
 		errs = append(errs, b.add(name, &l))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -126,6 +139,9 @@ func (p *plan) Describe() []string {
 			}
 		}
 		s := fmt.Sprintf("list %s: %d terms%s on %s, %s, version %s", l.name, total, kinds, l.on, l.view, l.version)
+		if l.bank {
+			s = fmt.Sprintf("list %s: %d hashes and %d negative ones on %s, within %d bits, version %s", l.name, total, l.negative, l.on, l.distance, l.version)
+		}
 		if l.duplicates > 0 {
 			s += fmt.Sprintf(" (%d duplicates ignored)", l.duplicates)
 		}
