@@ -63,9 +63,9 @@ func (k *kernel) hashes(shingle int) (exact, sim uint64) {
 func (k *kernel) bands(dst []uint32, c *MinHash, p *post) {
 	step := 1
 	if k.n < short && len(dst) > 1 {
-		if k.chars(p); len(k.text) > 0 {
+		if chars := k.chars(p); len(chars) > 0 {
 			k.set.Reset()
-			k.set.AddChars(k.text)
+			k.set.AddChars(chars)
 			k.set.Bands(dst, c.Rows, 1, 2)
 			step = 2
 		}
@@ -90,28 +90,35 @@ type post struct {
 	start, end []uint32
 }
 
-// chars puts the characters of the post's words into k.text, with a blank between
-// those that do not overlap. Hashtags stay away: many unlike posts have one in
-// common, and a long one is most of a short post's characters.
-func (k *kernel) chars(p *post) {
+// chars returns the characters of the post's words, with a blank between those
+// that do not overlap; valid until the next call. Hashtags stay away: many
+// unlike posts have one in common, and a long one is most of a short post's
+// characters.
+func (k *kernel) chars(p *post) []byte {
 	k.text = k.text[:0]
-	last := uint32(0) // end of what was taken
+	from, to := uint32(0), uint32(0) // of the folded text: what is not in k.text yet
 	for i := k.first; i < len(p.kind); i++ {
 		kind := p.kind[i]
 		if content[kind] == 0 || kind == uint8(text.Hashtag) {
 			continue
 		}
-		from := p.start[i]
-		if from >= last {
-			if len(k.text) > 0 && (from > last || kind != uint8(text.Bigram)) {
-				k.text = append(k.text, ' ')
-			}
-		} else { // the first character of a bigram is the second of the one before
-			from = min(last, p.end[i])
+		start, end := p.start[i], p.end[i]
+		switch {
+		case from == to: // the first word
+			from = start
+		case start < to || start == to && kind == uint8(text.Bigram): // its first character is the second of the one before
+		case start == to+1 && p.folded[to] == ' ':
+		default:
+			k.text = append(append(k.text, p.folded[from:to]...), ' ')
+			from = start
 		}
-		k.text = append(k.text, p.folded[from:p.end[i]]...)
-		last = max(last, p.end[i])
+		to = max(to, end)
 	}
+	if len(k.text) == 0 { // Fast path: words with a blank between them
+		return p.folded[from:to]
+	}
+	k.text = append(k.text, p.folded[from:to]...)
+	return k.text
 }
 
 // content is 1 for the kinds of tokens that are fingerprinted.
