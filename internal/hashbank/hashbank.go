@@ -38,7 +38,7 @@ const (
 	buckets = 1 << block
 	// sparse is the most entries of a table that is worth a bitmap of the buckets
 	// that are not empty.
-	sparse = 4 * buckets
+	sparse = buckets
 )
 
 // Match is an entry near a value.

@@ -82,15 +82,16 @@ func (x *Index) Len() int { return len(x.limits) }
 
 // Scratch is the memory of look-ups, for one goroutine. The zero value is ready.
 type Scratch struct {
-	probes [16 * (block + 1)]probe
+	probes [16*(block+1) + 1]probe
 	warm   uint16
 }
 
 // probe is a bucket to be searched.
 type probe struct {
+	from, to uint32
+	key      uint16
 	table    uint8
 	near     uint8 // bits in which the other block may differ
-	from, to uint32
 }
 
 // Append appends all matches of h, which is of the index's width, to dst, in no
@@ -112,16 +113,24 @@ func (x *Index) Nearest(sc *Scratch, h []uint64) (best Match, ok bool) {
 	return best, best != nobody
 }
 
-// each gives each match of h to found. It goes over the buckets three times: to
-// see where they are, to touch them, and to search them. The first two have no
-// branch that waits for memory, so that the processor fetches many at a time;
-// a large index is in no cache.
+// each gives each match of h to found. It goes over the buckets several times:
+// to see where they are, to touch them, and to search them. All but the last
+// have no branch that waits for memory, so that the processor fetches many at a
+// time: a large index is in no cache.
 func (x *Index) each(sc *Scratch, h []uint64, found func(Match)) {
 	probes := x.look(sc, h)
 	for i := range probes {
 		p := &probes[i]
-		sc.warm ^= x.tables[p.table].partners[p.from]
+		b := &x.tables[p.table]
+		p.from, p.to = b.offsets[p.key], b.offsets[int(p.key)+1]
 	}
+	warm := uint16(0)
+	for i := range probes {
+		p := &probes[i]
+		b := &x.tables[p.table]
+		warm ^= b.partners[p.from] ^ b.partners[p.to]
+	}
+	sc.warm = warm // or the loads would be for nothing, and left out
 	for i := range probes {
 		p := &probes[i]
 		b := &x.tables[p.table]
@@ -134,7 +143,8 @@ func (x *Index) each(sc *Scratch, h []uint64, found func(Match)) {
 	}
 }
 
-// look returns the buckets that may have a match of h.
+// look returns the buckets that may have a match of h, without those that the
+// bitmaps show to be empty.
 func (x *Index) look(sc *Scratch, h []uint64) []probe {
 	n := 0
 	for i := range x.tables {
@@ -142,10 +152,12 @@ func (x *Index) look(sc *Scratch, h []uint64) []probe {
 		key, near := blockOf(h, b.at), uint8(b.pair)
 		for _, flip := range flips[:probes(b.radius)] {
 			k := key ^ flip
-			if b.filled == nil || b.filled[k>>6]>>(k&63)&1 == 1 {
-				sc.probes[n] = probe{table: uint8(i), near: near, from: b.offsets[k], to: b.offsets[int(k)+1]}
-				n++
+			sc.probes[n] = probe{key: k, table: uint8(i), near: near}
+			there := 1
+			if b.filled != nil {
+				there = int(b.filled[k>>6] >> (k & 63) & 1)
 			}
+			n += there
 			near = uint8(b.pair - 1) // for all flips but the first, which is none
 		}
 	}
