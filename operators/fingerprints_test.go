@@ -304,9 +304,9 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// TestLinear holds the cost of a post of 1 MB against that of as many bytes of
+// TestFingerprintLinear holds the cost of a post of 1 MB against that of as many bytes of
 // ordinary posts, in processor time.
-func TestLinear(t *testing.T) {
+func TestFingerprintLinear(t *testing.T) {
 	const size = 1 << 20
 	var ordinary []post
 	for n := 0; n < size; {

@@ -19,6 +19,27 @@ import (
 	"github.com/sluicehq/sluice/pipeline"
 )
 
+// bankDoc is the part of the documentation that tells of banks.
+const bankDoc = `
+
+#### Banks of hashes
+
+A list on ` + "`text_hash`, `simhash` or `media_hashes`" + ` is a bank of hashes. Its file is a ` + "`.csv`" + ` with the column ` + "`hash`" + `
+and any of ` + "`weight`, `distance`, `negative`, `note`" + `, a ` + "`.yaml`" + ` list of hashes or of maps with these keys, or text with a hash a line.
+
+| on | a hash is written | and compared |
+|---|---|---|
+| ` + "`text_hash`" + ` | as a number, decimal as SQL shows it or behind ` + "`0x`" + ` | exactly |
+| ` + "`simhash`" + ` | so too | within ` + "`distance`" + ` bits, 0 to 7, by default 3 |
+| ` + "`media_hashes`" + ` | ` + "`pdq:`" + ` and 64 hexadecimal digits | within ` + "`distance`" + ` bits, 0 to 31, by default 31 |
+| ` + "`media_hashes`" + ` | another name, such as ` + "`md5:` or `sha256:`" + `, and hexadecimal digits | exactly, but for case |
+
+An entry's own distance goes before that of the list. A value hits the nearest entry of a list, the first of several: ` + "`hits.term`" + ` is the
+entry's hash and ` + "`hits.disguise`" + ` the distance, such as ` + "`distance=2`" + `, or empty for an equal hash. A **negative** entry
+(` + "`negative: true`, or `!`" + ` before the hash in text) excepts what is known to be harmless: a value within its distance does not hit the
+list, however near another entry is. SimHash is unsteady for short posts: give entries of fewer than 10 words the distance 0.
+`
+
 // Default distances of banks, in bits: near copies of a text of some length, and
 // what PDQ's authors hold to be the same image.
 const (
@@ -249,8 +270,11 @@ func (c *compiler) readBank(b *bankBuilder, name string, l *List) error {
 	var errs []error
 	take := func(src source, entries []hashbank.Entry, err error) {
 		b.source = src
-		if err != nil {
-			errs = append(errs, src.all(err))
+		var mistakes termlist.Errors
+		if errors.As(err, &mistakes) {
+			for _, m := range mistakes {
+				errs = append(errs, src.fail(m.Line, "%w", m))
+			}
 			return
 		}
 		if len(entries) == 0 {

@@ -2,9 +2,11 @@ package match
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp/syntax"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -62,37 +64,64 @@ type builder struct {
 
 // add compiles one list.
 func (c *compiler) add(name string, l *List) error {
-	if err := c.columns(name, target{l.on(), l.view()}); err != nil {
+	if err := c.columns(target{l.on(), l.view()}); err != nil {
+		err = fmt.Errorf("match: list %q: %w", name, err)
+		if l.on() != pipeline.ColText {
+			return &pipeline.FieldError{Path: "lists." + name + ".on", Err: err}
+		}
 		return err
 	}
 	parts, err := readList(c.bc.Files, c.bc.Logger, name, l)
+	if err != nil {
+		return err
+	}
 	done := compiled{name: name, path: l.Path, view: l.view(), on: l.on(), version: versionOf(l, parts)}
 	if len(l.Terms) > 0 {
 		done.path = "" // the file alone is not the list: see pipeline.MetaListPrefix
 	}
 	c.seen = map[string]uint32{}
-	first, errs := uint32(len(c.terms)), []error{err}
+	first := uint32(len(c.terms))
+	var errs []error
 	for _, p := range parts {
-		languages, err := c.languagesOf(name, p)
+		languages, err := c.languagesOf(p)
 		if err != nil {
 			return err
 		}
-		told := 0
-		for i := range p.Entries {
-			if err := c.entry(p, &p.Entries[i], &done, first, languages); err != nil {
-				errs = append(errs, err)
-				if told++; told >= maxTold {
-					break
-				}
-			}
-		}
+		errs = append(errs, c.part(p, &done, first, languages))
 	}
 	c.lists = append(c.lists, done)
 	return errors.Join(errs...)
 }
 
+// part compiles the terms of one source. Its error is of the first mistakes, in
+// the order of their lines.
+func (c *compiler) part(p part, done *compiled, first uint32, languages []uint16) error {
+	type mistake struct {
+		line int
+		err  error
+	}
+	var all []mistake
+	for _, e := range p.errs {
+		all = append(all, mistake{e.Line, e})
+	}
+	for i := range p.Entries {
+		e := &p.Entries[i]
+		if err := c.entry(p, e, done, first, languages); err != nil {
+			if all = append(all, mistake{int(e.Line), fmt.Errorf("term %q: %w", e.Term, err)}); len(all) >= len(p.errs)+maxTold {
+				break
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b mistake) int { return cmp.Compare(a.line, b.line) })
+	var errs []error
+	for _, m := range all {
+		errs = append(errs, p.fail(m.line, "%w", m.err))
+	}
+	return errors.Join(errs...)
+}
+
 // languagesOf numbers the languages of a list.
-func (c *compiler) languagesOf(name string, p part) ([]uint16, error) {
+func (c *compiler) languagesOf(p part) ([]uint16, error) {
 	out := make([]uint16, len(p.Languages))
 	for i, l := range p.Languages {
 		n, ok := c.languageOf[l]
@@ -107,7 +136,7 @@ func (c *compiler) languagesOf(name string, p part) ([]uint16, error) {
 	if len(p.Languages) > 1 && c.language < 0 {
 		at, err := c.languageColumn()
 		if err != nil {
-			return nil, fmt.Errorf("match: list %q has languages: %w", name, err)
+			return nil, p.fail(0, "it has languages, and %w", err)
 		}
 		c.language = at
 	}
@@ -132,10 +161,10 @@ func (c *compiler) entry(p part, e *termlist.Entry, done *compiled, first uint32
 	if t.view == termlist.Unset {
 		t.view = done.view
 	} else if err := checkView(t.view.String()); err != nil {
-		return p.fail(int(e.Line), "term %q: %w", e.Term, err)
+		return err
 	}
 	to := target{done.on, t.view}
-	if err := c.columns(done.name, to); err != nil {
+	if err := c.columns(to); err != nil {
 		return err
 	}
 	c.terms = append(c.terms, t)
@@ -145,7 +174,7 @@ func (c *compiler) entry(p part, e *termlist.Entry, done *compiled, first uint32
 	}
 	switch {
 	case err != nil:
-		return p.fail(int(e.Line), "term %q: %w", e.Term, err)
+		return err
 	case same >= 0:
 		if done.duplicates++; done.duplicates == 1 {
 			c.bc.Logger.Warn("match: a term is the same as an earlier one of its list, ignored; so are all further ones",
@@ -183,7 +212,7 @@ func (c *compiler) compile(b *builder, e *termlist.Entry, first uint32) (same in
 			return -1, errors.New("nothing is left of it when it is folded and without its mark; delete the line")
 		}
 	}
-	key := fmt.Sprintf("%d %d %d %s", e.Match, b.view, c.terms[id].language, body)
+	key := c.key(b, e.Match, c.terms[id].language, body)
 	if same, ok := c.seen[key]; ok {
 		return int(same), nil
 	}
@@ -215,6 +244,11 @@ func (c *compiler) compile(b *builder, e *termlist.Entry, first uint32) (same in
 	return -1, err
 }
 
+// key is what tells duplicates in a list.
+func (c *compiler) key(b *builder, m termlist.Match, language uint16, body []byte) string {
+	return string(append([]byte{byte(m), byte(b.view), byte(language), byte(language >> 8)}, body...))
+}
+
 // view returns text in the view of a target, valid until the next call.
 func (c *compiler) view(b *builder, text []byte) []byte {
 	if b.on == pipeline.ColHashtags {
@@ -242,21 +276,21 @@ func (c *compiler) whole(b *builder, e *termlist.Entry, id, first uint32) (same 
 		add = func(since uint32) (int, error) { return b.words.AddWhole(id, since, body) }
 	}
 	if same, err = add(first); err != nil {
-		return -1, fmt.Errorf("%w; delete the line", err)
+		return -1, err
 	}
 	if same < 0 || c.terms[same].language == c.terms[id].language {
 		return same, nil
 	}
 	// Equal words of another language: no duplicate, unless there are others.
-	key := fmt.Sprintf("%d %d %d %s", e.Match, b.view, c.terms[id].language, body)
+	earlier := c.key(b, e.Match, c.terms[same].language, body)
+	if _, ok := c.seen[earlier]; !ok {
+		c.seen[earlier] = uint32(same)
+	}
+	key := c.key(b, e.Match, c.terms[id].language, body)
 	if same, ok := c.seen[key]; ok {
 		return int(same), nil
 	}
 	c.seen[key] = id
-	first0 := fmt.Sprintf("%d %d %d %s", e.Match, b.view, c.terms[same].language, body)
-	if _, ok := c.seen[first0]; !ok {
-		c.seen[first0] = uint32(same)
-	}
 	return add(id)
 }
 

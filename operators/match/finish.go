@@ -1,8 +1,6 @@
 package match
 
 import (
-	"fmt"
-
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/sluicehq/sluice/internal/termlist"
@@ -11,22 +9,19 @@ import (
 )
 
 // columns resolves the columns that a target needs.
-func (c *compiler) columns(name string, to target) error {
+func (c *compiler) columns(to target) error {
 	str := arrow.BinaryTypes.String
 	need := func(at *int, column string, dt arrow.DataType) (err error) {
-		if *at, err = pipeline.Column(c.in, column, dt); err != nil {
-			err = fmt.Errorf("match: list %q: %w", name, err)
-		}
+		*at, err = pipeline.Column(c.in, column, dt)
 		return err
 	}
 	if to.on != pipeline.ColText {
 		f, ok := c.in.FieldsByName(to.on)
-		if !ok || !arrow.TypeEqual(f[0].Type, str) && !arrow.TypeEqual(f[0].Type, pipeline.ListOf(str)) {
-			var at int
-			err := need(&at, to.on, pipeline.ListOf(str))
-			return &pipeline.FieldError{Path: "lists." + name + ".on", Err: err}
+		if ok && (arrow.TypeEqual(f[0].Type, str) || arrow.TypeEqual(f[0].Type, pipeline.ListOf(str))) {
+			return nil
 		}
-		return nil
+		_, err := pipeline.Column(c.in, to.on, pipeline.ListOf(str))
+		return err
 	}
 	if err := need(&c.text, pipeline.ColText, str); err != nil || to.view == termlist.Raw {
 		return err

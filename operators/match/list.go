@@ -32,30 +32,24 @@ func (s source) fail(line int, format string, args ...any) error {
 	}
 }
 
-// all returns the errors of a list's file, each with its place.
-func (s source) all(err error) error {
-	var errs termlist.Errors
-	if !errors.As(err, &errs) {
-		return s.fail(0, "%w", err)
-	}
-	out := make([]error, len(errs))
-	for i, e := range errs {
-		out[i] = s.fail(e.Line, "%w", e)
-	}
-	return errors.Join(out...)
-}
-
 // part is the terms of one source.
 type part struct {
 	source
 	*termlist.List
+	errs termlist.Errors // of the terms that the list does not have
 }
 
 // readList returns the terms of one list: those of the file, then those that
-// the config has. Beside an error are the terms without mistakes, so that what
-// else is wrong with them can be told too.
+// the config has.
 func readList(files pipeline.Files, logger *slog.Logger, name string, l *List) (parts []part, err error) {
-	var errs []error
+	add := func(src source, list *termlist.List, err error) error {
+		p := part{source: src, List: list}
+		if err != nil && !errors.As(err, &p.errs) {
+			return src.fail(0, "%w", err)
+		}
+		parts = append(parts, p)
+		return nil
+	}
 	if l.Path != "" {
 		src := source{list: name, path: l.Path, field: "lists." + name + ".path"}
 		data, err := files.ReadFile(l.Path)
@@ -64,24 +58,22 @@ func readList(files pipeline.Files, logger *slog.Logger, name string, l *List) (
 		}
 		list, err := termlist.Parse(l.Path, data, l.byDefault())
 		switch {
-		case err != nil:
-			errs = append(errs, src.all(err))
-		case len(list.Entries) == 0:
-			errs = append(errs, src.fail(0, "no terms in it; add one or delete the list"))
+		case err == nil && len(list.Entries) == 0:
+			return nil, src.fail(0, "no terms in it; add one or delete the list")
 		case len(list.Ignored) > 0:
 			logger.Info("match: columns of a list mean nothing here, ignored", "list", name, "path", l.Path, "columns", list.Ignored)
 		}
-		parts = append(parts, part{src, list})
+		if err := add(src, list, err); err != nil {
+			return nil, err
+		}
 	}
 	if len(l.Terms) > 0 {
-		src := source{list: name, field: "lists." + name + ".terms"}
 		list, err := termlist.FromTerms(l.Terms, l.byDefault())
-		if err != nil {
-			errs = append(errs, src.all(err))
+		if err := add(source{list: name, field: "lists." + name + ".terms"}, list, err); err != nil {
+			return nil, err
 		}
-		parts = append(parts, part{src, list})
 	}
-	return parts, errors.Join(errs...)
+	return parts, nil
 }
 
 // versionOf returns the version of a list: see [pipeline.MetaListVersionPrefix].

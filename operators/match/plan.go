@@ -17,21 +17,9 @@ import (
 func Factory() pipeline.Factory {
 	return pipeline.OperatorFactory(pipeline.Factory{
 		Name:    "match",
-		Summary: "finds the terms of lists: words, phrases, hashtags, domains, hashes",
-		Doc: "A term is a word or a phrase and matches whole words in that order, whatever stands between them but for words. " +
-			"`#word` matches the hashtag only, `word` both. In scripts without spaces a term of two or more characters matches anywhere. " +
-			"With `on` a list is held against another column: a value must equal a term, and on `" + pipeline.ColURLDomains + "` may be below it " +
-			"(a.example.com is below example.com). All overlapping hits are reported.\n\n" +
-			"A list on `" + pipeline.ColTextHash + "`, `" + pipeline.ColSimHash + "` or `" + pipeline.ColMediaHashes + "` is a bank of hashes: a .csv file with the column hash " +
-			"(and perhaps weight, distance, negative, note), YAML with these keys, or text with one hash a line. Hashes of texts are 64-bit numbers, decimal or behind 0x; " +
-			"those of media are written as the posts have them: \"pdq:\" and 64 hexadecimal digits are compared within `distance` bits, all others exactly. " +
-			"A value hits the nearest entry, and `hits.disguise` says the distance, such as distance=2; it is empty for equal hashes. " +
-			"A negative entry (`negative: true`, or `!` before the hash in text files) excepts: values within its distance do not hit the list. " +
-			"SimHash is unsteady for short posts: give their entries the distance 0.\n\n" +
-			"Adds `match.<list>`, the number of hits of each list (not stored), `weight.<list>`, the sum of their weights (not stored), and the lists " +
-			"`hits.list`, `hits.term`, `hits.start` and `hits.end`: the bytes of the original text, or 0 and 0 for a hit in another column, and " +
-			"`hits.view`, `hits.disguise` and `hits.weight`. Time does not grow with the lists.",
-		Example: "lists:\n  greetings: { terms: [good morning, hello] }\n",
+		Summary: "finds the terms of lists: words, phrases, prefixes, wildcards, substrings, expressions, URLs, hashes",
+		Doc:     doc + bankDoc,
+		Example: "lists:\n  greetings: { terms: [good morning, hello, \"welcom*\"] }\n",
 	}, func() Config { return Config{} }, newPlan)
 }
 

@@ -12,7 +12,9 @@ package pattern
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
+	"math/bits"
 	"slices"
 	"sort"
 )
@@ -65,11 +67,7 @@ func load(b []byte, n int) uint32 {
 // newStarts makes the set; id i is that of strings[i]. None is empty; equal
 // ones share a place.
 func newStarts(strings []string) *starts {
-	order := make([]uint32, len(strings))
-	for i := range order {
-		order[i] = uint32(i)
-	}
-	slices.SortStableFunc(order, func(a, b uint32) int { return compare(strings[a], strings[b]) })
+	order := sorted(strings)
 	s := &starts{off: []uint32{0}, ids: order}
 	for i, id := range order {
 		if i > 0 && strings[id] == strings[order[i-1]] {
@@ -85,14 +83,28 @@ func newStarts(strings []string) *starts {
 	return s
 }
 
-func compare(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
+// sorted returns the places of strings in their order; equal ones as they are.
+func sorted(strings []string) []uint32 {
+	// Most differ in their first 8 bytes, which are compared as a number.
+	type item struct {
+		head uint64
+		id   uint32
 	}
-	return 0
+	items := make([]item, len(strings))
+	for i, s := range strings {
+		items[i] = item{bits.ReverseBytes64(word8([]byte(s[:min(len(s), 8)]))), uint32(i)}
+	}
+	slices.SortFunc(items, func(a, b item) int {
+		if a.head != b.head {
+			return cmp.Compare(a.head, b.head)
+		}
+		return cmp.Or(cmp.Compare(strings[a.id], strings[b.id]), cmp.Compare(a.id, b.id))
+	})
+	out := make([]uint32, len(items))
+	for i, it := range items {
+		out[i] = it.id
+	}
+	return out
 }
 
 // parentOf returns the parent of next, which is behind all strings so far.

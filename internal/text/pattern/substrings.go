@@ -12,56 +12,48 @@ const MinSubstring = 3
 // Substrings is a set of strings that are found anywhere in a text.
 type Substrings struct {
 	starts *starts
-	filter []uint64 // bitmap over the words of 4 bytes that one of them begins with
+	heads  []uint64 // bitmap over the words of 4 bytes that one of them begins with
 	shift  uint
+	keys   bitmap // over the first 8, 6 or 4 bytes, by length
 }
 
 // NewSubstrings makes a set; Find reports strings by their place. Each has at
 // least MinSubstring bytes, or it panics.
 func NewSubstrings(strings []string) *Substrings {
-	s := &Substrings{}
-	keys := 0
+	n := 0
 	for _, t := range strings {
 		switch {
 		case len(t) < MinSubstring:
 			panic(fmt.Sprintf("pattern: a substring of %d bytes", len(t)))
 		case len(t) == MinSubstring:
-			keys += 256
+			n += 256
 		default:
-			keys++
+			n++
 		}
 	}
-	s.starts = newStarts(strings)
-	size := uint(minFilterBits)
-	for size < maxFilterBits && 1<<size < keys*filterLoad {
-		size++
-	}
-	s.filter, s.shift = make([]uint64, 1<<size/64), 32-size
+	s := &Substrings{starts: newStarts(strings), keys: newBitmap(n)}
+	size := 64 - s.keys.shift
+	s.heads, s.shift = make([]uint64, 1<<size/64), 32-size
 	for _, t := range strings {
+		w := word8([]byte(t))
 		if len(t) > MinSubstring {
-			s.set(load([]byte(t), 4))
+			s.set(uint32(w))
+			s.keys.set(keyOf(w, keyLen(len(t))))
 			continue
 		}
-		for b := range uint32(256) { // whatever stands behind the three
-			s.set(load([]byte(t), 3) | b<<24)
+		for b := range uint64(256) { // whatever stands behind the three
+			s.set(uint32(w | b<<24))
+			s.keys.set(keyOf(w|b<<24, keyLen(4)))
 		}
 	}
 	return s
 }
 
-// The filter has about filterLoad bits a key: 8 KiB stay in the first-level
-// cache, 512 KiB in the second.
-const (
-	filterLoad    = 32
-	minFilterBits = 16
-	maxFilterBits = 22
-)
-
 func hashWord(w uint32) uint32 { return w * 0x9e3779b1 }
 
 func (s *Substrings) set(w uint32) {
 	bit := hashWord(w) >> s.shift
-	s.filter[bit/64] |= 1 << (bit % 64)
+	s.heads[bit/64] |= 1 << (bit % 64)
 }
 
 // Len returns the number of strings.
@@ -104,34 +96,42 @@ func (c *Scanner) Find(s *Substrings, data []byte, offsets []int32, hit func(tex
 	}
 }
 
-// filter returns the places from..to of data at which a string may begin. It
-// has no branch that depends on the text.
+// filter returns the places from..to of data at which a string may begin: by
+// their first four bytes, and those that are left by eight, six or four again.
+// It has no branch that depends on the text.
 func (c *Scanner) filter(s *Substrings, data []byte, from, to int) []int32 {
 	if c.candidates == nil {
 		c.candidates = make([]int32, block)
 	}
 	out, n, i := c.candidates, 0, from
-	bitmap, shift := s.filter, s.shift&31
-	if len(bitmap) == 0 || len(out) < block {
+	heads, shift := s.heads, s.shift&31
+	if len(heads) == 0 || len(out) < block {
 		return nil
 	}
-	mask := uint32(len(bitmap) - 1)
+	mask := uint32(len(heads) - 1)
 	for ; i+4 <= to && i+8 <= len(data); i += 4 {
 		x := binary.LittleEndian.Uint64(data[i:])
 		for k := range 4 {
 			bit := hashWord(uint32(x>>(8*k))) >> shift
 			out[n&(block-1)] = int32(i + k)
-			n += int(bitmap[bit/64&mask] >> (bit % 64) & 1)
+			n += int(heads[bit/64&mask] >> (bit % 64) & 1)
 		}
 	}
-	for ; i < to && i+4 <= len(data); i++ {
-		bit := hashWord(binary.LittleEndian.Uint32(data[i:])) >> shift
-		if bitmap[bit/64&mask]>>(bit%64)&1 != 0 {
-			out[n], n = int32(i), n+1
+	for ; i < to; i++ {
+		bit := hashWord(uint32(word8(data[i:min(i+4, len(data))]))) >> shift
+		out[n&(block-1)] = int32(i)
+		n += int(heads[bit/64&mask] >> (bit % 64) & 1)
+	}
+	left := 0
+	for _, at := range out[:n] {
+		var w uint64
+		if int(at)+8 <= len(data) {
+			w = binary.LittleEndian.Uint64(data[at:])
+		} else {
+			w = word8(data[at:])
 		}
+		out[left] = at
+		left += int(s.keys.has(keyOf(w, 0)) | s.keys.has(keyOf(w, 1)) | s.keys.has(keyOf(w, 2)))
 	}
-	for ; i < to; i++ { // too short for the filter, and perhaps for any string
-		out[n], n = int32(i), n+1
-	}
-	return out[:n]
+	return out[:left]
 }

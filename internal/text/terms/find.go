@@ -82,9 +82,11 @@ func (f *Finder) filter(s *Set, t *Text, lo, hi int) []int32 {
 	}
 	mask := uint64(len(bitmap) - 1)
 	for i, h := range hash {
-		bit := (h ^ salts[kind[i]&kindMask]) >> shift
+		at := h ^ salts[kind[i]&kindMask]
+		bit := at >> shift
+		word := bitmap[bit/64&mask]
 		out[n] = int32(lo + i)
-		n += int(bitmap[bit/64&mask] >> (bit % 64) & 1)
+		n += int(word >> (bit % 64) & (word >> (at >> second % 64)) & 1)
 	}
 	if !s.tags {
 		return out[:n]
@@ -111,7 +113,8 @@ func (f *Finder) withTags(s *Set, t *Text, lo, hi int) []int32 {
 // mayBegin looks a key of the root up in the filter.
 func (s *Set) mayBegin(at uint64) bool {
 	bit := at >> s.fshift
-	return s.filter[bit/64]>>(bit%64)&1 == 1
+	word := s.filter[bit/64]
+	return word>>(bit%64)&(word>>(at>>second%64))&1 == 1
 }
 
 // walker follows the tokens of one row through the trie.

@@ -23,6 +23,7 @@ import (
 const (
 	MaxTerms  = 4 << 20 // terms of all lists
 	MaxLength = 1 << 10 // bytes of a term, folded or not
+	MaxTokens = 64      // tokens of a term: each may be walked at each place of a text
 	MaxHits   = 1 << 12 // hits of a row that Find returns
 	maxArena  = 1 << 31 // bytes of all distinct tokens
 )
@@ -131,7 +132,10 @@ func NewBuilder() *Builder {
 // within the list.
 func (b *Builder) Add(id, since uint32, toks *token.Tokens, buf []byte) (duplicate int, err error) {
 	if toks.Len() == 0 {
-		return -1, fmt.Errorf("no word, number, hashtag, mention, URL or emoji in it")
+		return -1, fmt.Errorf("no word, number, hashtag, mention, URL or emoji in it; delete the line")
+	}
+	if toks.Len() > MaxTokens {
+		return -1, fmt.Errorf("a phrase of %d words (or characters, in scripts without spaces); the longest has %d: cut it", toks.Len(), MaxTokens)
 	}
 	at := uint32(0)
 	for i := range toks.Len() {
@@ -250,6 +254,10 @@ const (
 	filterLoad    = 16
 	minFilterBits = 16
 	maxFilterBits = 23
+
+	// second is the first bit of a hash that tells the second bit of a token in
+	// the word of the first one: two bits of one word let half as much through.
+	second = 24
 )
 
 func (s *Set) buildFilter() {
@@ -264,8 +272,9 @@ func (s *Set) buildFilter() {
 	s.fshift = uint(64 - size)
 	for n := uint32(1); int(n) < len(s.nodes); n++ {
 		if s.nodes[n].parent == 0 {
-			bit := s.keyOf(n) >> s.fshift
-			s.filter[bit/64] |= 1 << (bit % 64)
+			at := s.keyOf(n)
+			bit := at >> s.fshift
+			s.filter[bit/64] |= 1<<(bit%64) | 1<<(at>>second%64)
 		}
 	}
 }

@@ -207,6 +207,12 @@ func TestDuplicates(t *testing.T) {
 	if _, err := b.Add(5, 5, &token.Tokens{}, nil); err == nil {
 		t.Error("a term without tokens was taken")
 	}
+	long := []byte(strings.Repeat("x ", MaxTokens+1))
+	toks.Reset()
+	toks.Append(long, 0, len(long))
+	if _, err := b.Add(5, 5, &toks, long); err == nil || !strings.Contains(err.Error(), "a phrase of 65 words") {
+		t.Errorf("a phrase that is too long: %v", err)
+	}
 	s := b.Build()
 	if s.Len() != 3 {
 		t.Errorf("%d terms, want 3", s.Len())
@@ -227,7 +233,7 @@ func FuzzFind(f *testing.F) {
 		for s := range strings.SplitSeq(strings.ToValidUTF8(list, "?"), "\n") {
 			var toks token.Tokens
 			in := fold.Append(nil, []byte(s))
-			if toks.Append(in, 0, len(in)); toks.Len() > 0 && len(in) <= MaxLength {
+			if toks.Append(in, 0, len(in)); toks.Len() > 0 && toks.Len() <= MaxTokens && len(in) <= MaxLength {
 				terms = append(terms, s)
 			}
 		}
