@@ -24,8 +24,14 @@ func cpuTime(b *testing.B) int64 {
 // is near an entry.
 func BenchmarkNearest(b *testing.B) {
 	for _, c := range []struct{ words, n, k int }{
-		{1, 10_000, 3}, {1, 1_000_000, 3}, {1, 1_000_000, 7},
-		{4, 1000, 31}, {4, 10_000, 31}, {4, 100_000, 31}, {4, 1_000_000, 31}, {4, 1_000_000, 15},
+		{1, 10_000, 3},
+		{1, 1_000_000, 3},
+		{1, 1_000_000, 7},
+		{4, 1000, 31},
+		{4, 10_000, 31},
+		{4, 100_000, 31},
+		{4, 1_000_000, 31},
+		{4, 1_000_000, 15},
 	} {
 		b.Run(fmt.Sprintf("bits=%d/entries=%d/distance=%d", 64*c.words, c.n, c.k), func(b *testing.B) {
 			r := rand.New(rand.NewPCG(5, 6))

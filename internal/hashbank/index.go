@@ -97,7 +97,10 @@ type probe struct {
 // Append appends all matches of h, which is of the index's width, to dst, in no
 // order that means anything but is always the same.
 func (x *Index) Append(dst []Match, sc *Scratch, h []uint64) []Match {
-	x.each(sc, h, func(m Match) { dst = append(dst, m) })
+	x.each(sc, h, func(m Match) bool {
+		dst = append(dst, m)
+		return true
+	})
 	return dst
 }
 
@@ -105,19 +108,21 @@ func (x *Index) Append(dst []Match, sc *Scratch, h []uint64) []Match {
 // earliest entry of several.
 func (x *Index) Nearest(sc *Scratch, h []uint64) (best Match, ok bool) {
 	best = nobody
-	x.each(sc, h, func(m Match) {
+	x.each(sc, h, func(m Match) bool {
 		if m.before(best) {
 			best = m
 		}
+		// Equal entries are in one bucket of the first table, in their order.
+		return m.Distance > 0
 	})
 	return best, best != nobody
 }
 
-// each gives each match of h to found. It goes over the buckets several times:
+// each gives each match of h to found, until that is false. It goes over the buckets several times:
 // to see where they are, to touch them, and to search them. All but the last
 // have no branch that waits for memory, so that the processor fetches many at a
 // time: a large index is in no cache.
-func (x *Index) each(sc *Scratch, h []uint64, found func(Match)) {
+func (x *Index) each(sc *Scratch, h []uint64, found func(Match) bool) {
 	probes := x.look(sc, h)
 	for i := range probes {
 		p := &probes[i]
@@ -136,8 +141,11 @@ func (x *Index) each(sc *Scratch, h []uint64, found func(Match)) {
 		b := &x.tables[p.table]
 		partner, near := blockOf(h, b.partner), int(p.near)
 		for j, other := range b.partners[p.from:p.to] {
-			if bits.OnesCount64(uint64(other^partner)) <= near {
-				x.compare(int(p.table), b.entries[int(p.from)+j], h, found)
+			if bits.OnesCount64(uint64(other^partner)) > near {
+				continue
+			}
+			if m, ok := x.compare(int(p.table), b.entries[int(p.from)+j], h); ok && !found(m) {
+				return
 			}
 		}
 	}
@@ -164,22 +172,22 @@ func (x *Index) look(sc *Scratch, h []uint64) []probe {
 	return sc.probes[:n]
 }
 
-// compare gives the entry, which the i-th table has found, to found if it is a
-// match and no table before has found it.
-func (x *Index) compare(i int, e uint32, h []uint64, found func(Match)) {
+// compare returns the entry, which the i-th table has found, if it is a match
+// and no table before has found it.
+func (x *Index) compare(i int, e uint32, h []uint64) (m Match, ok bool) {
 	other, d := x.hash(e), 0
 	for w := range h {
 		d += bits.OnesCount64(h[w] ^ other[w])
 	}
 	if d > int(x.limits[e]) {
-		return
+		return Match{}, false
 	}
 	for j := range x.tables[:i] {
 		b := &x.tables[j]
 		own := bits.OnesCount16(blockOf(h, b.at) ^ blockOf(other, b.at))
 		if own <= b.radius && own+bits.OnesCount16(blockOf(h, b.partner)^blockOf(other, b.partner)) <= b.pair {
-			return
+			return Match{}, false
 		}
 	}
-	found(Match{Entry: e, Distance: uint8(d)})
+	return Match{Entry: e, Distance: uint8(d)}, true
 }

@@ -202,10 +202,9 @@ func TestShort(t *testing.T) {
 		return out
 	}
 	var k kernel
-	c := MinHash{16, 2, 2}
-	shares := func(a, b []string) int {
-		_, _, x := k.prints(strings.Join(a, " "), 2, c)
-		_, _, y := k.prints(strings.Join(b, " "), 2, c)
+	shares := func(rows int, a, b []string) int {
+		_, _, x := k.prints(strings.Join(a, " "), 2, MinHash{16, rows, 2})
+		_, _, y := k.prints(strings.Join(b, " "), 2, MinHash{16, rows, 2})
 		for i := range x {
 			if x[i] == y[i] {
 				return 1
@@ -214,27 +213,28 @@ func TestShort(t *testing.T) {
 		return 0
 	}
 	const rounds = 2000
-	for _, c := range []struct{ n, word, letter, cut int }{ // least shares, in percent
-		{4, 85, 98, 99}, {6, 98, 99, 99}, {7, 95, 93, 99}, {8, 98, 98, 99}, {10, 99, 99, 99},
+	for _, c := range []struct{ rows, n, word, letter, cut int }{ // least shares, in percent
+		{2, 4, 85, 98, 99}, {2, 6, 98, 99, 99}, {2, 7, 95, 93, 99}, {2, 8, 98, 98, 99}, {2, 10, 99, 99, 99},
+		{1, 4, 99, 99, 99}, {3, 7, 60, 50, 98}, {3, 10, 90, 90, 99}, {4, 7, 0, 0, 90}, {4, 10, 0, 0, 99},
 	} {
 		var word, letter, cut, other int
 		for range rounds {
 			a := words(c.n)
 			b := slices.Clone(a)
 			b[r.IntN(c.n)] = words(1)[0]
-			word += shares(a, b)
+			word += shares(c.rows, a, b)
 			b = slices.Clone(a)
 			at := []byte(b[1])
 			at[r.IntN(len(at))] = 'z'
 			b[1] = string(at)
-			letter += shares(a, b)
-			cut += shares(a, a[:c.n-1])
-			other += shares(a, words(c.n))
+			letter += shares(c.rows, a, b)
+			cut += shares(c.rows, a, a[:c.n-1])
+			other += shares(c.rows, a, words(c.n))
 		}
 		pc := func(n int) float64 { return 100 * float64(n) / rounds }
-		t.Logf("%2d words: share a band with another word %.1f %%, another letter %.1f %%, without the last word %.1f %%; unlike posts %.2f %%", c.n, pc(word), pc(letter), pc(cut), pc(other))
+		t.Logf("%d rows, %2d words: share a band with another word %.1f %%, another letter %.1f %%, without the last word %.1f %%; unlike posts %.2f %%", c.rows, c.n, pc(word), pc(letter), pc(cut), pc(other))
 		if pc(word) < float64(c.word) || pc(letter) < float64(c.letter) || pc(cut) < float64(c.cut) || pc(other) > 1 {
-			t.Errorf("%d words: below the mark", c.n)
+			t.Errorf("%d rows, %d words: below the mark", c.rows, c.n)
 		}
 	}
 }

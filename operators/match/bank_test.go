@@ -2,6 +2,7 @@ package match
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -170,8 +171,11 @@ func TestBankHarness(t *testing.T) {
 		Factory: Factory(), Config: &Config{Lists: bankLists}, Files: bankFiles,
 		Input: func(t testing.TB, mem memory.Allocator) arrow.Record {
 			return withHashes(t, mem, []printed{
-				{text: 7001, sim: 0xff00ff00ff00ff01, media: []string{image(3), image(), "sha1:00"}}, {}, {text: 7002, media: []string{"md5:00ff00ff00ff00ff00ff00ff00ff00ff"}},
-				{sim: 0xff00ff00ff00ff0f}, {sim: 0xff00ff00ff00ff30, media: []string{image(bitsOf(18)...), image(bitsOf(32)...)}},
+				{text: 7001, sim: 0xff00ff00ff00ff01, media: []string{image(3), image(), "sha1:00"}},
+				{},
+				{text: 7002, media: []string{"md5:00ff00ff00ff00ff00ff00ff00ff00ff"}},
+				{sim: 0xff00ff00ff00ff0f},
+				{sim: 0xff00ff00ff00ff30, media: []string{image(bitsOf(18)...), image(bitsOf(32)...)}},
 			})
 		},
 	})
@@ -243,6 +247,27 @@ func TestBankPlan(t *testing.T) {
 	if a.(*plan).lists[0].version == b.(*plan).lists[0].version {
 		t.Error("a negative entry does not change the version")
 	}
+}
+
+// FuzzMedia reads values of posts as hashes of media.
+func FuzzMedia(f *testing.F) {
+	f.Add(image())
+	f.Add("pdq:" + strings.Repeat("Ag", 32))
+	f.Add("MD5:00")
+	f.Fuzz(func(t *testing.T, s string) {
+		var got, same [4]uint64
+		ok := parsePDQ(got[:], s)
+		raw, err := hex.DecodeString(strings.TrimPrefix(s, "pdq:"))
+		if want := strings.HasPrefix(s, "pdq:") && err == nil && len(raw) == 32; ok != want || parsePDQ(same[:], []byte(s)) != ok {
+			t.Fatalf("%q: %v, want %v", s, ok, want)
+		}
+		if ok && (fmt.Sprintf("%016x%016x%016x%016x", got[0], got[1], got[2], got[3]) != hex.EncodeToString(raw) || same != got) {
+			t.Fatalf("%q: %x", s, got)
+		}
+		if m, err := mediaHash(s); err == nil && (m != strings.ToLower(s) || !strings.Contains(m, ":")) {
+			t.Fatalf("%q: %q", s, m)
+		}
+	})
 }
 
 // TestBankMillion loads a bank of a million images, and of as many texts.
