@@ -35,7 +35,7 @@ func BenchmarkNearest(b *testing.B) {
 	} {
 		b.Run(fmt.Sprintf("bits=%d/entries=%d/distance=%d", 64*c.words, c.n, c.k), func(b *testing.B) {
 			r := rand.New(rand.NewPCG(5, 6))
-			x, err := build(random(r, c.n*c.words), slices.Repeat([]uint8{uint8(c.k)}, c.n), c.words, 31)
+			x, err := build(random(r, c.n*c.words), slices.Repeat([]uint8{uint8(c.k)}, c.n), c.words, 31, dense)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -67,7 +67,7 @@ func BenchmarkNew(b *testing.B) {
 			b.ResetTimer()
 			start := cpuTime(b)
 			for range b.N {
-				if _, err := build(hashes, limits, c.words, 31); err != nil {
+				if _, err := build(hashes, limits, c.words, 31, dense); err != nil {
 					b.Fatal(err)
 				}
 			}

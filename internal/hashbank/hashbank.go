@@ -39,6 +39,8 @@ const (
 	// sparse is the most entries of a table that is worth a bitmap of the buckets
 	// that are not empty.
 	sparse = buckets
+	// dense is the least entries of a table that holds its buckets in lines.
+	dense = 4 * buckets
 )
 
 // Match is an entry near a value.

@@ -87,6 +87,9 @@ func TestFind(t *testing.T) {
 				var limits []uint8
 				for i := range n {
 					h := random(r, words)
+					if i%2 == 1 { // a long bucket
+						h[0] &^= 0xffff
+					}
 					if i%3 == 1 { // near another one
 						h = flip(r, hashes[(i-1)*words:i*words], r.IntN(2*k+2))
 					}
@@ -95,37 +98,42 @@ func TestFind(t *testing.T) {
 						limits[i] = uint8(r.IntN(k + 1))
 					}
 				}
-				x, err := build(hashes, limits, words, 31)
-				if err != nil || x.Len() != n {
-					t.Fatal(err, x.Len())
-				}
-				total := checkFind(t, x, random(r, words))
-				for i := range n {
-					for _, d := range []int{0, 1, k / 2, max(k-1, 0), k, k + 1, k + 2} {
-						total += checkFind(t, x, flip(r, x.hash(uint32(i)), d))
-						total += checkFind(t, x, clump(r, x.hash(uint32(i)), d))
+				for _, dense := range []int{0, n + 1} {
+					x, err := build(hashes, limits, words, 31, dense)
+					if err != nil || x.Len() != n {
+						t.Fatal(err, x.Len())
 					}
-				}
-				if n > 0 && total < 2*n {
-					t.Errorf("distance %d, %d entries: %d matches in all", k, n, total)
+					total := checkFind(t, x, random(r, words))
+					for i := range n {
+						for _, d := range []int{0, 1, k / 2, max(k-1, 0), k, k + 1, k + 2} {
+							total += checkFind(t, x, flip(r, x.hash(uint32(i)), d))
+							total += checkFind(t, x, clump(r, x.hash(uint32(i)), d))
+						}
+					}
+					if n > 0 && total < 2*n {
+						t.Errorf("distance %d, %d entries: %d matches in all", k, n, total)
+					}
 				}
 			}
 		}
 	}
 }
 
-// TestFull looks into tables of which most buckets are filled.
+// TestFull looks into tables of which most buckets are filled, and into those
+// that hold them in lines.
 func TestFull(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	hashes := random(r, sparse+1)
-	for _, k := range []uint8{3, 6} {
-		x, err := New64(hashes, slices.Repeat([]uint8{k}, len(hashes)))
-		if err != nil || x.tables[0].filled != nil {
-			t.Fatal(err, "the table has a bitmap")
-		}
-		for range 10 {
-			if n := checkFind(t, x, flip(r, x.hash(r.Uint32N(sparse)), r.IntN(int(k)+1))); n == 0 {
-				t.Error("no match")
+	for _, n := range []int{sparse + 1, dense} {
+		hashes := random(r, n)
+		for _, k := range []uint8{3, 6} {
+			x, err := New64(hashes, slices.Repeat([]uint8{k}, len(hashes)))
+			if err != nil || x.tables[0].filled != nil || x.dense != (n == dense) {
+				t.Fatal(err, "not the tables for as many entries")
+			}
+			for range 6 {
+				if n := checkFind(t, x, flip(r, x.hash(r.Uint32N(sparse)), r.IntN(int(k)+1))); n == 0 {
+					t.Error("no match")
+				}
 			}
 		}
 	}
@@ -157,7 +165,7 @@ func FuzzFind(f *testing.F) {
 			for i := range limits {
 				limits[i] = k >> (i & 3) & most
 			}
-			x, err := build(hashes, limits, words, int(most))
+			x, err := build(hashes, limits, words, int(most), int(flips)&1*1000)
 			if err != nil {
 				t.Fatal(err)
 			}

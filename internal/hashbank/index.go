@@ -9,6 +9,7 @@ type Index struct {
 	hashes []uint64 // entry e has hashes[e*words:(e+1)*words]
 	limits []uint8
 	tables []blockTable // of the blocks that are looked at
+	dense  bool         // the tables have lines
 }
 
 // blockTable is the table of one block.
@@ -20,29 +21,37 @@ type blockTable struct {
 	partners    []uint16 // bits of the other block
 	entries     []uint32
 	filled      []uint64 // bitmap of the buckets that are not empty; nil where most are not
+	lines       []line   // in a dense index: the buckets again
 }
+
+// line is the first partners of a bucket, and how many it has: one line of the
+// processor's cache. Nearly all buckets of a dense index fit, so that a probe
+// waits for memory once.
+type line [1 + inLine]uint16
+
+const inLine = 31
 
 // New64 returns an index of 64-bit hashes. An entry is found by values that
 // differ from it in at most its limit, 0 to MaxDistance64 bits. The slices are
 // kept.
 func New64(hashes []uint64, limits []uint8) (*Index, error) {
-	return build(hashes, limits, 1, MaxDistance64)
+	return build(hashes, limits, 1, MaxDistance64, dense)
 }
 
 // New256 returns an index of 256-bit hashes, each of 4 words in a row. An entry
 // is found by values that differ from it in at most its limit, 0 to
 // MaxDistance256 bits. The slices are kept.
 func New256(hashes []uint64, limits []uint8) (*Index, error) {
-	return build(hashes, limits, 4, MaxDistance256)
+	return build(hashes, limits, 4, MaxDistance256, dense)
 }
 
-func build(hashes []uint64, limits []uint8, words, most int) (*Index, error) {
+func build(hashes []uint64, limits []uint8, words, most, dense int) (*Index, error) {
 	n := len(hashes) / words
 	k, err := check(n, limits, most)
 	if err != nil {
 		return nil, err
 	}
-	x := &Index{words: words, hashes: hashes, limits: limits}
+	x := &Index{words: words, hashes: hashes, limits: limits, dense: n >= dense}
 	for pair, r := range radii(k, words*64/block/2) {
 		for half, own := range radii(r, 2) {
 			if r >= 0 && own >= 0 && n > 0 {
@@ -61,7 +70,14 @@ func (x *Index) add(b blockTable) {
 	for at, e := range b.entries {
 		b.partners[at] = blockOf(x.hash(e), b.partner)
 	}
-	if n <= sparse {
+	if x.dense {
+		b.lines = make([]line, buckets)
+		for k := range b.lines {
+			all := b.partners[b.offsets[k]:b.offsets[k+1]]
+			b.lines[k][0] = uint16(min(len(all), inLine+1))
+			copy(b.lines[k][1:], all)
+		}
+	} else if n <= sparse {
 		b.filled = make([]uint64, buckets/64)
 		for i := range n {
 			key := blockOf(x.hash(uint32(i)), b.at)
@@ -118,12 +134,16 @@ func (x *Index) Nearest(sc *Scratch, h []uint64) (best Match, ok bool) {
 	return best, best != nobody
 }
 
-// each gives each match of h to found, until that is false. It goes over the buckets several times:
-// to see where they are, to touch them, and to search them. All but the last
-// have no branch that waits for memory, so that the processor fetches many at a
-// time: a large index is in no cache.
+// each gives each match of h to found, until that is false. It goes over the
+// buckets several times: to see where they are, to touch them, and to search
+// them. All but the last have no branch that waits for memory, so that the
+// processor fetches many at a time: a large index is in no cache.
 func (x *Index) each(sc *Scratch, h []uint64, found func(Match) bool) {
 	probes := x.look(sc, h)
+	if x.dense {
+		x.searchLines(sc, probes, h, found)
+		return
+	}
 	for i := range probes {
 		p := &probes[i]
 		b := &x.tables[p.table]
@@ -139,16 +159,48 @@ func (x *Index) each(sc *Scratch, h []uint64, found func(Match) bool) {
 	for i := range probes {
 		p := &probes[i]
 		b := &x.tables[p.table]
-		partner, near := blockOf(h, b.partner), int(p.near)
-		for j, other := range b.partners[p.from:p.to] {
-			if bits.OnesCount64(uint64(other^partner)) > near {
-				continue
-			}
-			if m, ok := x.compare(int(p.table), b.entries[int(p.from)+j], h); ok && !found(m) {
-				return
-			}
+		if !x.search(p, b.partners[p.from:p.to], blockOf(h, b.partner), h, found) {
+			return
 		}
 	}
+}
+
+// searchLines is the rest of each in a dense index.
+func (x *Index) searchLines(sc *Scratch, probes []probe, h []uint64, found func(Match) bool) {
+	warm := uint16(0)
+	for i := range probes {
+		p := &probes[i]
+		warm ^= x.tables[p.table].lines[p.key][0]
+	}
+	sc.warm = warm
+	for i := range probes {
+		p := &probes[i]
+		b := &x.tables[p.table]
+		l := &b.lines[p.key]
+		partners := l[1:min(int(l[0])+1, len(l))]
+		if l[0] > inLine { // Slow path: the bucket does not fit
+			partners = b.partners[b.offsets[p.key]:b.offsets[int(p.key)+1]]
+		}
+		if !x.search(p, partners, blockOf(h, b.partner), h, found) {
+			return
+		}
+	}
+}
+
+// search gives each match of h in a bucket to found, until that is false; it
+// reports whether it was not.
+func (x *Index) search(p *probe, partners []uint16, partner uint16, h []uint64, found func(Match) bool) bool {
+	for j, other := range partners {
+		if bits.OnesCount64(uint64(other^partner)) > int(p.near) {
+			continue
+		}
+		b := &x.tables[p.table]
+		e := b.entries[int(b.offsets[p.key])+j]
+		if m, ok := x.compare(int(p.table), e, h); ok && !found(m) {
+			return false
+		}
+	}
+	return true
 }
 
 // look returns the buckets that may have a match of h, without those that the
