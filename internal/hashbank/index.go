@@ -8,6 +8,7 @@ type Index struct {
 	words  int      // of a hash: 1 or 4
 	hashes []uint64 // entry e has hashes[e*words:(e+1)*words]
 	limits []uint8
+	most   int          // the greatest limit
 	tables []blockTable // of the blocks that are looked at
 	dense  bool         // the tables have lines
 }
@@ -51,7 +52,7 @@ func build(hashes []uint64, limits []uint8, words, most, dense int) (*Index, err
 	if err != nil {
 		return nil, err
 	}
-	x := &Index{words: words, hashes: hashes, limits: limits, dense: n >= dense}
+	x := &Index{words: words, hashes: hashes, limits: limits, most: k, dense: n >= dense}
 	for pair, r := range radii(k, words*64/block/2) {
 		for half, own := range radii(r, 2) {
 			if r >= 0 && own >= 0 && n > 0 {
@@ -231,7 +232,7 @@ func (x *Index) compare(i int, e uint32, h []uint64) (m Match, ok bool) {
 	for w := range h {
 		d += bits.OnesCount64(h[w] ^ other[w])
 	}
-	if d > int(x.limits[e]) {
+	if d > x.most || d > int(x.limits[e]) {
 		return Match{}, false
 	}
 	for j := range x.tables[:i] {
