@@ -68,7 +68,7 @@ func Factory() pipeline.Factory {
 			"SimHash is unsteady for short posts: use `text_hash` or a least `" + pipeline.ColTokenCount + "` there.\n\n" +
 			"With `minhash.bands` also `" + pipeline.ColMinHash + "`, a list of MinHash bands: number << 16 | 16 bits, none for a post without such tokens. " +
 			"Two posts whose sets of shingles have the Jaccard similarity j share a band with a probability of about 1-(1-j^rows)^bands: with 16 bands of 2 rows " +
-			"half of the pairs at 0.2, 99 of 100 at 0.5. It works for short posts too: below 7 tokens every second band is over runs of 4 characters.\n\n" +
+			"half of the pairs at 0.2, 99 of 100 at 0.5. Near copies of a post are found by `hasAny(minhash, [...])` in SQL. It works for short posts too: below 7 tokens every second band is over runs of 4 characters.\n\n" +
 			"A leading \"RT @user\", or several, is the platform's mark of a copy and is left out of all three, so that a repost has the fingerprints of its original. " +
 			"Needs a tokenize step before it.",
 		Example: "shingle: 2\nminhash: { bands: 16 }\n",
