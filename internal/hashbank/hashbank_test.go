@@ -82,7 +82,7 @@ func TestFind(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for words, distances := range map[int][]int{1: {0, 1, 2, 3, 4, 5, 6, 7}, 4: {0, 1, 2, 6, 7, 8, 9, 15, 16, 22, 23, 24, 30, 31}} {
 		for _, k := range distances {
-			for _, n := range []int{0, 1, 2, 90} {
+			for _, n := range []int{0, 1, 2, 70} {
 				var hashes []uint64
 				var limits []uint8
 				for i := range n {
@@ -104,13 +104,13 @@ func TestFind(t *testing.T) {
 						t.Fatal(err, x.Len())
 					}
 					total := checkFind(t, x, random(r, words))
-					for i := range n {
+					for i := 0; i < n; i += 3 {
 						for _, d := range []int{0, 1, k / 2, max(k-1, 0), k, k + 1, k + 2} {
 							total += checkFind(t, x, flip(r, x.hash(uint32(i)), d))
 							total += checkFind(t, x, clump(r, x.hash(uint32(i)), d))
 						}
 					}
-					if n > 0 && total < 2*n {
+					if total < n/2 {
 						t.Errorf("distance %d, %d entries: %d matches in all", k, n, total)
 					}
 				}
