@@ -138,3 +138,45 @@ func matchPosts(t *testing.T, files memFiles, lists map[string]match.List, input
 	}
 	return b.String()
 }
+
+// TestMaxHits checks that the hits of one post are bounded, that those kept are
+// the first by place, and that the posts beside it lose none.
+func TestMaxHits(t *testing.T) {
+	const most = 4096
+	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
+	defer mem.AssertSize(t, 0)
+	c, err := matchChain(mem, nil, map[string]match.List{
+		"words": {Terms: []string{"abc", "abc abc"}}, "subs": {Terms: []string{"bcd", "abc"}, Match: "substring"}, "starts": {Terms: []string{"ab*"}},
+		"raw": {Terms: []string{"regex:[a-c]{3}"}, View: "raw"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := posts(mem, []post{{text: "abc"}, {text: strings.Repeat("abc ", 10_000)}, {text: "abc bcd"}})
+	defer rec.Release()
+	err = c.run(0, pipeline.Batch{Record: rec}, func(out pipeline.Batch) error {
+		defer out.Record.Release()
+		if n := len(hitsOf(out.Record, 0)); n != 4 {
+			t.Errorf("%d hits in the post before, want 4", n)
+		}
+		if n := len(hitsOf(out.Record, 2)); n != 5 {
+			t.Errorf("%d hits in the post behind, want 5", n)
+		}
+		hits := hitsOf(out.Record, 1)
+		if len(hits) != most {
+			t.Errorf("%d hits, want %d", len(hits), most)
+		}
+		for i, h := range hits[1:] {
+			if h.start < hits[i].start {
+				t.Fatalf("hit %d at %d comes after one at %d", i+1, h.start, hits[i].start)
+			}
+		}
+		if last := hits[len(hits)-1]; last.start > most*4 {
+			t.Errorf("the last hit is at %d: others before it are lost", last.start)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -41,6 +41,7 @@ type compiler struct {
 
 	tokens       token.Tokens
 	scratch      []byte
+	running      string            // name of the list that is compiled
 	seen         map[string]uint32 // terms of the running list but for whole ones, by what tells duplicates
 	regexes      int
 	instructions int
@@ -79,7 +80,7 @@ func (c *compiler) add(name string, l *List) error {
 	if len(l.Terms) > 0 {
 		done.path = "" // the file alone is not the list: see pipeline.MetaListPrefix
 	}
-	c.seen = map[string]uint32{}
+	c.running, c.seen = name, map[string]uint32{}
 	first := uint32(len(c.terms))
 	var errs []error
 	for _, p := range parts {
@@ -252,6 +253,9 @@ func (c *compiler) key(b *builder, m termlist.Match, language uint16, body []byt
 // view returns text in the view of a target, valid until the next call.
 func (c *compiler) view(b *builder, text []byte) []byte {
 	if b.on == pipeline.ColHashtags {
+		if bytes.HasPrefix(text, []byte(`\#`)) { // of a wildcard
+			text = text[1:]
+		}
 		text = bytes.TrimPrefix(text, []byte("#"))
 	}
 	if b.view == termlist.Raw {
@@ -377,7 +381,7 @@ func (c *compiler) regex(b *builder, expr string, id uint32) error {
 		if c.bareRegexes++; c.bareRegexes > maxBareRegexes {
 			return fmt.Errorf("the %dth expression that needs no %d letters in a row, so that it runs on every post: give it such letters", c.bareRegexes, pattern.MinSubstring)
 		}
-		c.bc.Logger.Warn("match: an expression needs no three letters in a row, so it runs on every post, which is slow", "list", c.terms[id].list, "line", c.terms[id].line, "term", expr)
+		c.bc.Logger.Warn("match: an expression needs no three letters in a row, so it runs on every post, which is slow", "list", c.running, "line", c.terms[id].line, "term", expr)
 	}
 	b.regexes = append(b.regexes, regexTerm{r, id})
 	return nil

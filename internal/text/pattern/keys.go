@@ -17,13 +17,18 @@ func keyLen(n int) int {
 	panic("pattern: an empty string")
 }
 
-// word8 returns the first 8 bytes of b, or what it has and zeros.
+// word8 returns the first 8 bytes of b, or what it has and zeros. It may read
+// b's spare capacity.
 func word8(b []byte) uint64 {
-	if len(b) >= 8 {
-		return binary.LittleEndian.Uint64(b)
+	if cap(b) >= 8 {
+		w := binary.LittleEndian.Uint64(b[:8])
+		if len(b) < 8 {
+			w &= 1<<(8*len(b)) - 1
+		}
+		return w
 	}
 	w := uint64(0)
-	for i, c := range b {
+	for i, c := range b[:min(len(b), 8)] {
 		w |= uint64(c) << (8 * i)
 	}
 	return w

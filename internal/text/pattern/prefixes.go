@@ -1,10 +1,12 @@
 package pattern
 
+import "slices"
+
 // Prefixes is a set of strings that words begin with.
 type Prefixes struct {
 	starts *starts
 	keys   bitmap
-	lens   [len(keyLens)]bool // keys of this length are there
+	lens   []int // the places in keyLens of the lengths that are there
 }
 
 // NewPrefixes makes a set; Find reports strings by their place. None is empty.
@@ -12,7 +14,9 @@ func NewPrefixes(strings []string) *Prefixes {
 	p := &Prefixes{starts: newStarts(strings), keys: newBitmap(len(strings))}
 	for _, s := range strings {
 		k := keyLen(len(s))
-		p.lens[k] = true
+		if !slices.Contains(p.lens, k) {
+			p.lens = append(p.lens, k)
+		}
 		p.keys.set(keyOf(word8([]byte(s)), k))
 	}
 	return p
@@ -29,10 +33,9 @@ func (p *Prefixes) Find(word []byte, hit func(id uint32, length int) bool) {
 // mayBegin reports whether one of the keys of word is in the set.
 func (p *Prefixes) mayBegin(word []byte) bool {
 	w := word8(word)
-	for k, n := range keyLens {
-		if p.lens[k] && n <= len(word) && p.keys.has(keyOf(w, k)) != 0 {
-			return true
-		}
+	has := uint64(0)
+	for _, k := range p.lens {
+		has |= p.keys.has(keyOf(w, k)) // of a shorter word it is zero behind
 	}
-	return false
+	return has != 0
 }
