@@ -210,6 +210,11 @@ func BenchmarkSteps(b *testing.B) {
 			b.Run("language", func(b *testing.B) {
 				benchStep(b, mem, files, []step{steps[0], {factory: language.Factory()}}, recs, size/len(in))
 			})
+			b.Run("fingerprint-minhash", func(b *testing.B) {
+				cfg := fingerprint.Factory().NewConfig().(*fingerprint.Config)
+				cfg.MinHash.Bands = 16
+				benchStep(b, mem, files, append(steps[:2:2], step{fingerprint.Factory(), cfg}), recs, size/len(in))
+			})
 			b.Run("match-10k", func(b *testing.B) {
 				benchStep(b, mem, files, append(steps[:3:3], list("small.txt")), recs, size/len(in))
 			})
@@ -230,7 +235,7 @@ func BenchmarkSteps(b *testing.B) {
 
 // cpuTime returns the processor time of the process so far, in nanoseconds. It
 // is steadier than the wall's on shared machines.
-func cpuTime(b *testing.B) int64 {
+func cpuTime(b testing.TB) int64 {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		b.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
 	"github.com/sluicehq/sluice/operators"
+	"github.com/sluicehq/sluice/operators/fingerprint"
 	"github.com/sluicehq/sluice/operators/match"
 	"github.com/sluicehq/sluice/operators/rules"
 	"github.com/sluicehq/sluice/pipeline"
@@ -57,6 +58,8 @@ var chainFiles = memFiles{
 // chainConfig changes an operator's default config for the harness's chain.
 func chainConfig(cfg any) {
 	switch c := cfg.(type) {
+	case *fingerprint.Config:
+		c.MinHash.Bands = 16
 	case *match.Config:
 		c.Lists = map[string]match.List{"terms": {Path: "terms.csv"}, "links": {Path: "links.txt", On: "url_domains"},
 			"kinds": {Path: "kinds.yaml"}, "urls": {Terms: []string{"short.example/y"}, On: "urls"}, "tags": {Terms: []string{"da*n"}, On: "hashtags", View: "raw"}}

@@ -5,6 +5,7 @@
 //	fold     text -> folded view, and the map of its bytes to the original's
 //	token    folded view -> tokens with hashes and spans
 //	simhash  token hashes -> SimHash and exact hash
+//	minhash  shingle hashes -> MinHash bands
 //	terms    token hashes -> hits of term lists
 //	lang     text -> language, with a confidence
 //

@@ -25,7 +25,9 @@ type List struct {
 	Terms []string `koanf:"terms" doc:"further terms, written here"`
 	View  string   `koanf:"view" doc:"folded (default): terms and posts are folded first; raw: compared byte for byte. A term's own view goes before it"`
 	Match string   `koanf:"match" doc:"of terms that name none: whole, prefix, wildcard, substring, regex or url. Default: the marks in the term tell, else whole; url on the column urls"`
-	On    string   `koanf:"on" doc:"text (default), or a column of strings of which a value must match a term: url_domains (or be below it), urls, hashtags, author_handle, ..."`
+	On    string   `koanf:"on" doc:"text (default), or a column of strings of which a value must match a term: url_domains (or be below it), urls, hashtags, author_handle, ...; or a column of hashes, which makes the list a bank of them: text_hash, simhash, media_hashes"`
+	// Distance is nil where none is given.
+	Distance *int `koanf:"distance" doc:"of a bank of hashes, the bits in which a value may differ from an entry that gives no distance of its own: 0 to 7 on simhash (default 3), 0 to 31 on media_hashes (default 31, for PDQ)"`
 }
 
 // view returns the view with its default; Validate has checked it.
@@ -87,6 +89,7 @@ func (c *Config) Validate() error {
 				fail(".match", "%w", err)
 			}
 		}
+		l.validateBank(fail)
 	}
 	return errors.Join(errs...)
 }

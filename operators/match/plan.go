@@ -17,8 +17,8 @@ import (
 func Factory() pipeline.Factory {
 	return pipeline.OperatorFactory(pipeline.Factory{
 		Name:    "match",
-		Summary: "finds the terms of lists: words, phrases, prefixes, wildcards, substrings, expressions, URLs",
-		Doc:     doc,
+		Summary: "finds the terms of lists: words, phrases, prefixes, wildcards, substrings, expressions, URLs, hashes",
+		Doc:     doc + bankDoc,
 		Example: "lists:\n  greetings: { terms: [good morning, hello, \"welcom*\"] }\n",
 	}, func() Config { return Config{} }, newPlan)
 }
@@ -55,6 +55,9 @@ type compiled struct {
 	version        string                // see pipeline.MetaListVersionPrefix
 	terms          [termlist.Matches]int // by match
 	duplicates     int
+
+	bank               bool // of hashes
+	distance, negative int  // of a bank: the usual distance, and the entries that are negative
 }
 
 func newPlan(bc pipeline.BuildContext, c *Config, in *arrow.Schema) (pipeline.Plan, error) {
@@ -66,6 +69,10 @@ func newPlan(bc pipeline.BuildContext, c *Config, in *arrow.Schema) (pipeline.Pl
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(c.Lists)) {
 		l := c.Lists[name]
+		if _, _, isBank := l.bankDistance(); isBank {
+			errs = append(errs, b.bank(name, &l))
+			continue
+		}
 		errs = append(errs, b.add(name, &l))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -120,6 +127,9 @@ func (p *plan) Describe() []string {
 			}
 		}
 		s := fmt.Sprintf("list %s: %d terms%s on %s, %s, version %s", l.name, total, kinds, l.on, l.view, l.version)
+		if l.bank {
+			s = fmt.Sprintf("list %s: %d hashes and %d negative ones on %s, within %d bits, version %s", l.name, total, l.negative, l.on, l.distance, l.version)
+		}
 		if l.duplicates > 0 {
 			s += fmt.Sprintf(" (%d duplicates ignored)", l.duplicates)
 		}
