@@ -103,7 +103,7 @@ func (o *operator) Process(_ context.Context, in pipeline.Batch, emit pipeline.E
 	first := int32(0)
 	for i, row := range scanned {
 		ends[i] = row.End
-		counts[i] = uint32(row.End - first - row.URLs - row.Emoji)
+		counts[i] = uint32(row.End - first - row.URLs - row.Emoji - row.Emails)
 		if from, to := urlRows[i], urlRows[i+1]; row.URLs > 0 || from < to {
 			o.addDomains(folded.At(i), int(first), int(row.URLs), urls, from, to)
 		}

@@ -1,7 +1,6 @@
 package terms
 
 import (
-	"github.com/sluicehq/sluice/internal/text"
 	"github.com/sluicehq/sluice/internal/text/token"
 )
 
@@ -48,10 +47,9 @@ func (f *Finder) Find(s *Set, t *Text) []Hit {
 		}
 		w.row, w.end, w.base = row, int(t.Rows[row+1]), t.Offsets[row]
 		w.begin = t.Start[j]
-		k := kindOf[t.Kind[j]&7]
-		w.step(0, k, int(j))
-		if s.tags && text.Kind(t.Kind[j]) == text.Hashtag {
-			w.step(0, tag, int(j))
+		w.step(0, kindOf[t.Kind[j]&(kinds-1)], int(j))
+		if sign := tagOf[t.Kind[j]&(kinds-1)]; s.tags && sign != 0 {
+			w.step(0, sign, int(j))
 		}
 	}
 	f.hits = w.hits
@@ -65,18 +63,18 @@ func (f *Finder) filter(s *Set, t *Text, lo, hi int) []int32 {
 		f.candidates = make([]int32, hi-lo)
 	}
 	out, n := f.candidates[:hi-lo], 0
-	hash, kinds := t.Hash[lo:hi], t.Kind[lo:hi]
+	hash, of := t.Hash[lo:hi], t.Kind[lo:hi]
 	shift, bitmap := s.fshift&63, s.filter
-	if len(kinds) < len(hash) || len(bitmap) == 0 {
+	if len(of) < len(hash) || len(bitmap) == 0 {
 		return nil
 	}
-	var salts [8]uint64
+	var salts [kinds]uint64
 	for k := range salts {
 		salts[k] = kindOf[k].salt()
 	}
 	mask := uint64(len(bitmap) - 1)
 	for i, h := range hash {
-		bit := (h ^ salts[kinds[i]&7]) >> shift
+		bit := (h ^ salts[of[i]&(kinds-1)]) >> shift
 		out[n] = int32(lo + i)
 		n += int(bitmap[bit/64&mask] >> (bit % 64) & 1)
 	}
@@ -86,14 +84,14 @@ func (f *Finder) filter(s *Set, t *Text, lo, hi int) []int32 {
 	return f.withTags(s, t, lo, hi)
 }
 
-// withTags is filter for sets of which some terms take hashtags only.
+// withTags is filter for sets of which some terms take hashtags or cashtags only.
 func (f *Finder) withTags(s *Set, t *Text, lo, hi int) []int32 {
 	out := f.candidates[:0]
 	for j := lo; j < hi; j++ {
 		h := t.Hash[j]
-		hit := s.mayBegin(h ^ kindOf[t.Kind[j]&7].salt())
-		if text.Kind(t.Kind[j]) == text.Hashtag {
-			hit = hit || s.mayBegin(h^tag.salt())
+		hit := s.mayBegin(h ^ kindOf[t.Kind[j]&(kinds-1)].salt())
+		if sign := tagOf[t.Kind[j]&(kinds-1)]; sign != 0 {
+			hit = hit || s.mayBegin(h^sign.salt())
 		}
 		if hit {
 			out = append(out, int32(j))
@@ -137,9 +135,9 @@ func (w *walker) step(parent uint32, k kind, j int) {
 	if w.Start[next] < to {
 		over = joined
 	}
-	w.step(n, kindOf[w.Kind[next]&7]|over, next)
-	if text.Kind(w.Kind[next]) == text.Hashtag {
-		w.step(n, tag|over, next)
+	w.step(n, kindOf[w.Kind[next]&(kinds-1)]|over, next)
+	if sign := tagOf[w.Kind[next]&(kinds-1)]; sign != 0 {
+		w.step(n, sign|over, next)
 	}
 }
 

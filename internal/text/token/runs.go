@@ -3,6 +3,7 @@ package token
 import (
 	"encoding/binary"
 	"math/bits"
+	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/text"
 	"github.com/sluicehq/sluice/internal/text/token/class"
@@ -12,7 +13,7 @@ import (
 const (
 	joint  = 1 << iota // after a run: may join it to the next, or begin a URL
 	follow             // after a joint: may be of the next run, or of a URL
-	starts             // before a run: '#' and '@' begin a hashtag or a mention
+	starts             // before a run: may begin a hashtag, mention or cashtag
 	odd                // first in a run: not a letter
 	stops              // ends a URL
 	closes             // is not the last of a URL
@@ -22,7 +23,7 @@ const (
 // beside holds the flags of bytes.
 var beside = func() (f [256]uint8) {
 	for flag, set := range map[uint8]string{
-		starts: "#@", joint: ".,':", odd: "_0123456789", stops: "\x7f \"<>`{}|\\^", closes: ".,:;!?'*_)]~", follow: "/",
+		starts: "#@$", joint: ".,':", odd: "_0123456789", stops: "\x7f \"<>`{}\\^", closes: ".,:;!?'*_)]~|", follow: "/",
 		named | follow: "_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
 	} {
 		for i := range len(set) {
@@ -145,6 +146,10 @@ func (s *scanner) oddRun(i, end int, before byte) (text.Kind, int) {
 		if s.plainMention(i, end) {
 			return text.Mention, end
 		}
+	case before == '$' && in[i] > '9':
+		return 0, end
+	case before == '#' && end < s.to && (in[end] >= utf8.RuneSelf || in[end] == '~' || in[end] == ':'):
+		return 0, end
 	case end+1 >= s.to || joined(in[end], in[end+1]) == 0:
 		return s.simple(i, end, before), end
 	case before != '#' && in[end] == '\'' && isAlpha(in[i]):
@@ -195,12 +200,17 @@ func (s *scanner) contraction(i int) int {
 // plainMention reports whether the run i..end, behind '@', is a mention of
 // letters, digits and '_' of ASCII and ends there.
 func (s *scanner) plainMention(i, end int) bool {
-	if i-2 >= s.from && at(s.maps.words, i-2)&1 == 1 {
+	if i-2 >= s.from && s.buf[i-2] != ' ' && (at(s.maps.words, i-2)&1 == 1 || bars(s.buf[i-2])) {
 		return false
 	}
 	if end < s.to {
-		if b := s.buf[end]; (b == '.' || b == '-' || b == '@') && end+1 < s.to && isAlnum(s.buf[end+1]) {
-			return false
+		switch b := s.buf[end]; b {
+		case '@', ':':
+			return b == ':' && !s.isScheme(end)
+		case '.', '-':
+			if end+1 < s.to && isAlnum(s.buf[end+1]) {
+				return false
+			}
 		}
 	}
 	var all byte
@@ -286,14 +296,7 @@ func (s *scanner) put(from, to int, kind text.Kind) {
 // character, and returns where it ends.
 func (s *scanner) slow(i int) int {
 	if i > s.from {
-		end := i
-		switch s.buf[i-1] {
-		case '#':
-			end = s.hashtag(i - 1)
-		case '@':
-			end = s.mention(i - 1)
-		}
-		if end > i {
+		if end := s.sign(i - 1); end > i {
 			return end
 		}
 	}
