@@ -202,6 +202,9 @@ func (b *compiler) term(set *terms.Builder, to target, first uint32, term string
 	if to.view == viewFolded {
 		b.scratch = fold.Append(b.scratch[:0], text)
 		text = b.scratch
+		if to.on == pipeline.ColURLDomains {
+			text = []byte(token.DecodeLabels(string(text))) // as the column has them
+		}
 	}
 	if to.on != pipeline.ColText {
 		if len(text) == 0 {

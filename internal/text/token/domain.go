@@ -3,15 +3,23 @@ package token
 import (
 	"bytes"
 	"strings"
+	"unicode/utf8"
 
+	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
 
 	"github.com/sluicehq/sluice/internal/text/fold"
+	"github.com/sluicehq/sluice/internal/text/token/class"
 )
 
 // Domains finds the registrable domain of URLs: the public suffix (of the list
-// that golang.org/x/net carries) and one label more. It remembers the last
-// hosts that it was asked for. It is for one goroutine; the zero value is ready.
+// that golang.org/x/net carries) and one label more. The domain is given in
+// Unicode and folded: labels in Punycode (xn--...) are decoded, so that both
+// spellings of a name are one domain. As everywhere in the folded view, names
+// that differ in diacritics only are one, too.
+//
+// It remembers the last hosts that it was asked for. It is for one goroutine;
+// the zero value is ready.
 type Domains struct {
 	hosts   hosts
 	scratch []byte
@@ -46,11 +54,12 @@ func (d *Domains) of(name []byte) string {
 // one goroutine. It is 2-way: the two names of a set are the last two.
 type hosts [256][2]host
 
-// host is a host name; the strings share its memory.
+// host is a host name.
 type host struct {
 	name   string
 	domain string // registrable; "" where there is none
-	suffix string // public
+	whole  bool   // the name is a public suffix
+	dotted bool   // its public suffix has two labels at least
 	known  bool   // the suffix is in the list
 }
 
@@ -64,18 +73,93 @@ func (h *hosts) of(name []byte) *host {
 		set[0], set[1] = set[1], set[0]
 		return &set[0]
 	}
-	e := host{name: string(name)}
-	if isAddress(e.name) {
-		e.domain = e.name
-	} else {
-		var icann bool
-		e.suffix, icann = publicsuffix.PublicSuffix(e.name)
-		e.known = icann || strings.IndexByte(e.suffix, '.') >= 0
-		// The error is for names that are suffixes, or have empty labels.
-		e.domain, _ = publicsuffix.EffectiveTLDPlusOne(e.name)
-	}
-	set[0], set[1] = e, set[0]
+	set[0], set[1] = lookUp(string(name)), set[0]
 	return &set[0]
+}
+
+// lookUp asks the public suffix list about a folded name.
+func lookUp(name string) host {
+	h := host{name: name}
+	if isAddress(name) {
+		h.domain = name
+		return h
+	}
+	shown := DecodeLabels(name)
+	listed := encodeLabels(shown)
+	suffix, icann := publicsuffix.PublicSuffix(listed)
+	h.whole = len(suffix) == len(listed)
+	h.dotted = strings.IndexByte(suffix, '.') >= 0
+	h.known = icann || h.dotted
+	// The error is for names that are suffixes, or have empty labels.
+	if domain, err := publicsuffix.EffectiveTLDPlusOne(listed); err == nil {
+		h.domain = lastLabels(shown, strings.Count(domain, ".")+1)
+	}
+	return h
+}
+
+// lastLabels returns the last n labels of name.
+func lastLabels(name string, n int) string {
+	for i := len(name) - 1; i >= 0; i-- {
+		if name[i] == '.' {
+			if n--; n == 0 {
+				return name[i+1:]
+			}
+		}
+	}
+	return name
+}
+
+// punycode begins labels in Punycode (RFC 5890, section 2.3.2.1).
+const punycode = "xn--"
+
+// DecodeLabels returns a folded host name with its labels in Punycode decoded
+// and folded. A label that stands for nothing, or for more than letters, digits,
+// marks and hyphens, stays as it is.
+func DecodeLabels(name string) string {
+	if !strings.Contains(name, punycode) {
+		return name
+	}
+	labels := strings.Split(name, ".")
+	for i, l := range labels {
+		if !strings.HasPrefix(l, punycode) {
+			continue
+		}
+		u, err := idna.Punycode.ToUnicode(l)
+		if err != nil {
+			continue
+		}
+		u = string(fold.Append(nil, []byte(u)))
+		if u != "" && !strings.ContainsFunc(u, notOfLabel) {
+			labels[i] = u
+		}
+	}
+	return strings.Join(labels, ".")
+}
+
+// encodeLabels returns name as the public suffix list has it, in ASCII.
+func encodeLabels(name string) string {
+	isASCII := func(s string) bool {
+		return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
+	}
+	if isASCII(name) {
+		return name
+	}
+	labels := strings.Split(name, ".")
+	for i, l := range labels {
+		if isASCII(l) {
+			continue
+		}
+		if a, err := idna.Punycode.ToASCII(l); err == nil {
+			labels[i] = a
+		}
+	}
+	return strings.Join(labels, ".")
+}
+
+// notOfLabel reports whether r is of no label.
+func notOfLabel(r rune) bool {
+	c := classOf(r)
+	return r != '-' && c != class.Letter && c != class.Digit && c != class.Mark && c != class.Spaceless
 }
 
 // isAddress reports whether name is an IPv4 address or a bracketed IPv6 one.

@@ -42,85 +42,65 @@ var beside = func() (f [256]uint8) {
 // joined is not 0 where a run before the bytes a and b may go on behind a.
 func joined(a, b byte) uint8 { return beside[a] & (beside[b] >> 1) & joint }
 
-// scan puts the tokens of one row, whose bitmaps are there.
-func (s *scanner) scan() {
-	s.grow(s.to - s.from)
+// scan puts the tokens of one row, whose bitmaps are there. Its runs begin with
+// number run; scan returns the number of the next row's first one.
+func (s *scanner) scan(run int) int {
 	if s.from < s.to && s.buf[s.from]&0xc0 == 0xc0 {
 		if c, _ := s.at(s.from); c == class.Mark { // of nothing in this row
-			s.maps.special[s.from>>3] |= 1 << (s.from & 7)
+			s.maps.mark(s.from)
 		}
 	}
-	if anyOf(s.maps.special, s.from, s.to) {
-		s.walk()
-	} else {
-		s.runs()
+	if !s.maps.marked || !anyOf(s.maps.special, s.from, s.to) {
+		return s.runs(run)
 	}
+	s.walk()
+	for begins := s.maps.begins; run < len(begins) && int(begins[run]) < s.to; run++ {
+	}
+	return run
 }
 
 // runs is scan for rows without special characters.
-func (s *scanner) runs() {
+func (s *scanner) runs(run int) int {
 	in, from, to := s.buf, s.from, s.to
+	begins := s.maps.begins
+	ends := s.maps.ends[:len(begins)]
 	// The slices as they would be when full; n is how far they are.
 	n := s.Len()
 	hash, start, stop, kind := s.Hash[:cap(s.Hash)], s.Start[:cap(s.Start)], s.End[:cap(s.End)], s.Kind[:cap(s.Kind)]
-	carry := uint64(0) // 1 where a run reaches into the block
-	next := from       // what is before it is done
-	for k := from >> 6; k<<6 < to; k++ {
-		base := k << 6
-		w := block(s.maps.words, k)
-		w &= ^uint64(0) << max(from-base, 0)
-		w &= ^uint64(0) >> max(base+64-to, 0)
-		prev := w<<1 | carry
-		begins, ends := w&^prev, prev&^w
-		if carry != 0 {
-			ends &= ends - 1
+	for run < len(begins) {
+		i, end := int(begins[run]), int(ends[run])
+		if i >= to {
+			break
 		}
-		carry = w >> 63
-		begins &= ^uint64(0) << max(next-base, 0)
-		if next > base {
-			ends &= ^uint64(1) << (next - base)
+		run++
+		k := text.Word
+		if end+16 >= len(in) || beside[in[max(i-1, 0)]]&starts|beside[in[i]]&odd|joined(in[end], in[end+1]) != 0 {
+			var rest int
+			if k, rest = s.oddRun(i, end); k == 0 {
+				s.truncate(n)
+				rest = s.oddEnd(i)
+				n = s.Len()
+			}
+			for rest > end && run < len(begins) && int(begins[run]) < rest {
+				run++
+			}
+			if k == 0 {
+				continue
+			}
+			end = rest
 		}
-		for begins != 0 {
-			i := base + bits.TrailingZeros64(begins)
-			begins &= begins - 1
-			end := base + bits.TrailingZeros64(ends)
-			if ends == 0 {
-				end = s.runEnd(base + 64)
-			}
-			ends &= ends - 1
-			var before byte
-			if i > from {
-				before = in[i-1]
-			}
-			k := text.Word
-			if end+16 >= len(in) || beside[before]&starts|beside[in[i]]&odd|joined(in[end], in[end+1]) != 0 {
-				var to int
-				if k, to = s.oddRun(i, end, before); k == 0 {
-					s.truncate(n)
-					to = s.oddEnd(i, end, before)
-					n = s.Len()
-				}
-				if to > end {
-					next, end = to, to
-					begins &= ^uint64(0) << (next - base)
-					ends &= ^uint64(1) << (next - base)
-				}
-				if k == 0 {
-					continue
-				}
-			}
-			if length := end - i; length <= 16 && i+16 <= len(in) {
-				// Fast path: the hash without a call.
-				x, y := binary.LittleEndian.Uint64(in[i:]), binary.LittleEndian.Uint64(in[i+8:])
-				hash[n] = short(uint(length), x&masks[length][0], y&masks[length][1])
-			} else {
-				hash[n] = hashOf(in, i, end)
-			}
-			start[n], stop[n], kind[n] = uint32(i-from), uint32(end-from), k
-			n++
+		if length := end - i; length <= 16 && i+16 <= len(in) {
+			// Fast path: the hash without a call.
+			x, y := binary.LittleEndian.Uint64(in[i:]), binary.LittleEndian.Uint64(in[i+8:])
+			hash[n] = short(uint(length), x&masks[length][0], y&masks[length][1])
+		} else {
+			hash[n] = hashOf(in, i, end)
 		}
+		start[n], stop[n], kind[n] = uint32(i-from), uint32(end-from), k
+		n++
 	}
 	s.truncate(n)
+	return run
 }
 
 // runEnd returns the end of the run that i is in, or i where it is in none.
@@ -139,19 +119,28 @@ func (s *scanner) runEnd(i int) int {
 // run i..end, where that takes no reading by character; else 0. The byte before
 // the run and what is behind it may make it more or less than a word. There is
 // nothing special in the run and behind it.
-func (s *scanner) oddRun(i, end int, before byte) (text.Kind, int) {
+func (s *scanner) oddRun(i, end int) (text.Kind, int) {
 	in := s.buf
+	var before byte
+	if i > s.from {
+		before = in[i-1]
+	}
 	switch {
 	case before == '@':
 		if s.plainMention(i, end) {
 			return text.Mention, end
 		}
 	case before == '$' && in[i] > '9':
-		return 0, end
 	case before == '#' && end < s.to && (in[end] >= utf8.RuneSelf || in[end] == '~' || in[end] == ':'):
-		return 0, end
 	case end+1 >= s.to || joined(in[end], in[end+1]) == 0:
 		return s.simple(i, end, before), end
+	case in[end] == ':' && before != '#':
+		if host := s.afterScheme(i, end); host > 0 {
+			if stop := s.urlEnd(host); stop > host {
+				s.urls++
+				return text.URL, stop
+			}
+		}
 	case before != '#' && in[end] == '\'' && isAlpha(in[i]):
 		if e := s.contraction(end); e > 0 {
 			return text.Word, e
@@ -160,16 +149,9 @@ func (s *scanner) oddRun(i, end int, before byte) (text.Kind, int) {
 	return 0, end
 }
 
-// oddEnd puts what begins with the run i..end, of which oddRun knows nothing,
-// and returns where the scan goes on.
-func (s *scanner) oddEnd(i, end int, before byte) int {
-	if end < s.to && s.buf[end] == ':' && beside[before]&starts == 0 {
-		if u := s.url(i, end); u > end {
-			return s.wholeRuns(u)
-		}
-	}
-	return s.wholeRuns(s.slow(i))
-}
+// oddEnd puts what begins with the run at i, of which oddRun knows nothing, and
+// returns where the scan goes on.
+func (s *scanner) oddEnd(i int) int { return s.wholeRuns(s.slow(i)) }
 
 // wholeRuns puts the rest of the run in which i is, if it is in one, and what
 // follows, up to a place that is in none.
@@ -212,6 +194,10 @@ func (s *scanner) plainMention(i, end int) bool {
 				return false
 			}
 		}
+	}
+	if end-i <= 16 && i+16 <= len(s.buf) {
+		x, y, mask := binary.LittleEndian.Uint64(s.buf[i:]), binary.LittleEndian.Uint64(s.buf[i+8:]), &masks[end-i]
+		return (x&mask[0]|y&mask[1])&highs == 0
 	}
 	var all byte
 	for _, b := range s.buf[i:end] {
@@ -266,15 +252,11 @@ func (s *scanner) walk() {
 		if length > 0 && skip+length < window-1 && x<<(63-length) == 0 {
 			// The window shows the run and the byte behind it; there is nothing
 			// special.
-			var before byte
-			if i > s.from {
-				before = s.buf[i-1]
-			}
-			if k, to := s.oddRun(i, end, before); k != 0 {
+			if k, to := s.oddRun(i, end); k != 0 {
 				s.put(i, to, k)
-				i = to
+				i = s.wholeRuns(to)
 			} else {
-				i = s.oddEnd(i, end, before)
+				i = s.oddEnd(i)
 			}
 			continue
 		}

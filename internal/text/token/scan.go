@@ -2,6 +2,7 @@ package token
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"slices"
 	"unicode/utf8"
 
@@ -32,15 +33,31 @@ const (
 )
 
 // bitmaps is the scratch memory of the first pass, one bit a byte of text.
-type bitmaps struct{ words, special []byte }
+type bitmaps struct {
+	words, special []byte
+	rows           []byte // the first bytes of texts
+	marked         bool   // a bit of special is set
+	begins, ends   []uint32
+}
 
 // reset makes room for n bits; those behind them are 0.
 func (m *bitmaps) reset(n int) {
 	size := (n+7)/8 + 16
 	m.words = slices.Grow(m.words[:0], size)[:size]
-	m.special = slices.Grow(m.special[:0], size)[:size]
 	clear(m.words[size-16:])
-	clear(m.special)
+	m.rows = slices.Grow(m.rows[:0], size)[:size]
+	clear(m.rows)
+	if m.marked || cap(m.special) < size {
+		m.special = slices.Grow(m.special[:0], size)
+		clear(m.special[:cap(m.special)])
+	}
+	m.special, m.marked = m.special[:size], false
+}
+
+// mark sets the bit of special for byte i.
+func (m *bitmaps) mark(i int) {
+	m.special[i>>3] |= 1 << (i & 7)
+	m.marked = true
 }
 
 // at returns the bits of m from position i on, window of them at least.
@@ -110,31 +127,77 @@ func (m *bitmaps) classify(buf []byte) {
 	// What the last character leaves to the next group: the number of its bytes
 	// there, and their bits.
 	var over, overWords uint64
-	words := m.words[:(len(buf)+7)/8]
-	for g := range words {
-		var x uint64
-		if i := 8 * g; i <= len(buf)-8 {
-			x = binary.LittleEndian.Uint64(buf[i : i+8])
-		} else {
-			x = last(buf[i:])
-		}
-		if x&highs == 0 {
-			// Fast path: ASCII; no character reaches into the group.
-			words[g] = byte(gather(wordASCII(x)))
+	i := 0
+	for ; i+64 <= len(buf); i += 64 {
+		b, out := (*[64]byte)(buf[i:]), m.words[i/8:i/8+8]
+		if w, ok := blockASCII(b); ok {
+			// Fast path: 64 bytes of ASCII; no character reaches into them.
+			binary.LittleEndian.PutUint64(out, w)
 			over, overWords = 0, 0
 			continue
 		}
-		if uniform(x) {
-			// Fast path: the bytes beyond ASCII are of letters, but for the
-			// rest of another character.
-			w := gather(wordBytes(x))
-			words[g] = byte(w&^(1<<(over&7)-1) | overWords)
-			over = x >> 63 & (x >> 62) // the group ends with a first byte
-			overWords = over
-			continue
+		for g := range 8 {
+			x := binary.LittleEndian.Uint64(b[8*g:])
+			over, overWords = m.group(buf, x, i/8+g, over, overWords)
 		}
-		over, overWords = m.mixed(buf, g, over, overWords)
 	}
+	for ; i < len(buf); i += 8 {
+		var x uint64
+		if i <= len(buf)-8 {
+			x = binary.LittleEndian.Uint64(buf[i:])
+		} else {
+			x = last(buf[i:])
+		}
+		over, overWords = m.group(buf, x, i/8, over, overWords)
+	}
+}
+
+// blockASCII returns the bits of words of 64 bytes, where they are all ASCII.
+func blockASCII(b *[64]byte) (w uint64, ok bool) {
+	x0, x1 := binary.LittleEndian.Uint64(b[0:]), binary.LittleEndian.Uint64(b[8:])
+	x2, x3 := binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:])
+	x4, x5 := binary.LittleEndian.Uint64(b[32:]), binary.LittleEndian.Uint64(b[40:])
+	x6, x7 := binary.LittleEndian.Uint64(b[48:]), binary.LittleEndian.Uint64(b[56:])
+	if (x0|x1|x2|x3|x4|x5|x6|x7)&highs != 0 {
+		return 0, false
+	}
+	w = gather(wordASCII(x0)) | gather(wordASCII(x1))<<8 | gather(wordASCII(x2))<<16 | gather(wordASCII(x3))<<24
+	w |= gather(wordASCII(x4))<<32 | gather(wordASCII(x5))<<40 | gather(wordASCII(x6))<<48 | gather(wordASCII(x7))<<56
+	return w, true
+}
+
+// group classifies the characters that begin in group g, which is x. What
+// characters that began before leave to it is in over and overWords; it returns
+// what its own leave to the next.
+func (m *bitmaps) group(buf []byte, x uint64, g int, over, overWords uint64) (uint64, uint64) {
+	if x&highs == 0 {
+		m.words[g] = byte(gather(wordASCII(x)))
+		return 0, 0
+	}
+	if uniform(x) {
+		// Fast path: the bytes beyond ASCII are of letters, but for the rest of
+		// another character.
+		w := gather(wordBytes(x))
+		m.words[g] = byte(w&^(1<<(over&7)-1) | overWords)
+		over = x >> 63 & (x >> 62) // the group ends with a first byte
+		return over, over
+	}
+	if x&(x<<1)&(x<<2)&highs == 0 && over <= 1 && 8*g+9 <= len(buf) {
+		// Fast path: characters of one and two bytes, letters and what is of no
+		// word.
+		w := gather(wordASCII(x&^highs)&^x) | overWords
+		for lead := x & (x << 1) & highs; lead != 0; lead &= lead - 1 {
+			i := bits.TrailingZeros64(lead) / 8
+			c := low[(uint(buf[8*g+i])&0x1f<<6|uint(buf[8*g+i+1])&0x3f)&0x7ff]
+			if c > class.Letter {
+				return m.mixed(buf, g, over, overWords)
+			}
+			w |= uint64(c) * 3 << i // Other is 0 and Letter 1
+		}
+		m.words[g] = byte(w)
+		return x >> 63 & (x >> 62), w >> 8
+	}
+	return m.mixed(buf, g, over, overWords)
 }
 
 // mixed classifies the characters that begin in group g.
@@ -163,6 +226,47 @@ func (m *bitmaps) mixed(buf []byte, g int, over, overWords uint64) (uint64, uint
 		}
 		i += size
 	}
-	m.words[g], m.special[g] = byte(wordBits), byte(special)
+	m.words[g] = byte(wordBits)
+	if special != 0 {
+		m.special[g], m.marked = byte(special), true
+	}
 	return uint64(max(i-start-8, 0)), wordBits >> 8
+}
+
+// cut finds the runs of words in the texts that begin at offsets and together
+// have size bytes: begins and ends. A run ends where its text does.
+func (m *bitmaps) cut(offsets []int32, size int) {
+	base := offsets[0]
+	for _, o := range offsets {
+		m.rows[(o-base)>>3] |= 1 << ((o - base) & 7)
+	}
+	most := size/2 + 2 + len(offsets) // runs; texts of one letter may be beside one another
+	m.begins = slices.Grow(m.begins[:0], most+64)
+	m.ends = slices.Grow(m.ends[:0], most+64)
+	begins, ends := m.begins[:cap(m.begins)], m.ends[:cap(m.ends)]
+	n, e := 0, 0
+	carry := uint64(0) // 1 where a run reaches into the block
+	for k := 0; k*64 <= size; k++ {
+		w, r := block(m.words, k), block(m.rows, k)
+		prev := w<<1 | carry
+		carry = w >> 63
+		n += put64(begins[n:], uint32(64*k), w&(^prev|r))
+		e += put64(ends[e:], uint32(64*k), prev&(^w|r))
+	}
+	m.begins, m.ends = begins[:n], ends[:e]
+}
+
+// put64 writes base and the number of each bit of x to out, which has room for
+// 64 numbers, and returns how many there are.
+func put64(out []uint32, base uint32, x uint64) int {
+	n := bits.OnesCount64(x)
+	for done := 0; done < n; done += 12 {
+		// More than there are bits, so that their number does not matter.
+		o := (*[12]uint32)(out[done:])
+		for j := range o {
+			o[j] = base + uint32(bits.TrailingZeros64(x))
+			x &= x - 1
+		}
+	}
+	return n
 }

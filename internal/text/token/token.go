@@ -85,10 +85,13 @@ func (t *Tokens) AppendRows(rows []Row, buf []byte, offsets []int32) {
 	base, end := int(offsets[0]), int(offsets[len(rows)])
 	s := scanner{Tokens: t, buf: buf[base:]}
 	t.maps.classify(buf[base:end])
+	t.maps.cut(offsets[:len(rows)+1], end-base)
+	t.grow(end - base)
+	run := 0 // the first one that is not of the texts before
 	for i := range rows {
 		s.from, s.to = int(offsets[i])-base, int(offsets[i+1])-base
 		s.first, s.urls, s.emoji, s.emails = t.Len(), 0, 0, 0
-		s.scan()
+		run = s.scan(run)
 		rows[i] = Row{End: int32(t.Len()), URLs: int32(s.urls), Emoji: int32(s.emoji), Emails: int32(s.emails)}
 	}
 }

@@ -2,7 +2,7 @@ package token
 
 import (
 	"bytes"
-	"strings"
+	"encoding/binary"
 	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/text"
@@ -18,11 +18,11 @@ func (s *scanner) url(start, end int) int {
 	rest := s.buf[end:s.to]
 	switch s.buf[end] {
 	case ':':
-		w := string(s.buf[start:end])
-		if (w != "http" && w != "https") || len(rest) < 4 || rest[1] != '/' || rest[2] != '/' {
+		host := s.afterScheme(start, end)
+		if host == 0 {
 			return end
 		}
-		return s.putURL(start, end+3, end)
+		return s.putURL(start, host, end)
 	case '.':
 		if len(rest) < 2 || !isAlnum(rest[1]) {
 			return end
@@ -33,6 +33,18 @@ func (s *scanner) url(start, end int) int {
 		return s.bareDomain(start, end)
 	}
 	return end
+}
+
+// afterScheme returns where the host begins of the URL of which the scheme is
+// start..end, before a colon, or 0 where something else is there.
+func (s *scanner) afterScheme(start, end int) int {
+	if end+3 >= s.to || end-start != 4 && (end-start != 5 || s.buf[end-1] != 's') {
+		return 0
+	}
+	if binary.LittleEndian.Uint32(s.buf[start:]) != 'h'|'t'<<8|'t'<<16|'p'<<24 || s.buf[end+1] != '/' || s.buf[end+2] != '/' {
+		return 0
+	}
+	return end + 3
 }
 
 // putURL puts the URL at start whose host begins at host.
@@ -176,8 +188,5 @@ func (s *scanner) isDomain(d []byte, path bool) bool {
 		s.hosts = new(hosts)
 	}
 	h := s.hosts.of(d)
-	if len(h.suffix) == len(d) || !h.known {
-		return false
-	}
-	return len(d)-dot > 3 || path || strings.IndexByte(h.suffix, '.') >= 0
+	return h.known && !h.whole && (len(d)-dot > 3 || path || h.dotted)
 }
