@@ -37,8 +37,29 @@ func (d *Domains) Of(url []byte) string {
 	return d.of(d.scratch)
 }
 
-// OfFolded is Of for a URL that is folded already.
-func (d *Domains) OfFolded(url []byte) string { return d.of(Host(url)) }
+// OfFolded is Of for the URL buf[from:to], which is folded already. It may read
+// buf beyond to.
+func (d *Domains) OfFolded(buf []byte, from, to int) string {
+	i := from
+	if to-from > len("https://") {
+		colon := from + len("http")
+		if buf[colon] == 's' {
+			colon++
+		}
+		if buf[colon] == ':' && buf[colon+1] == '/' {
+			i = colon + len("://")
+		}
+	}
+	// Fast path: a host of ASCII that a path or nothing follows.
+	end := i
+	for end < to && (beside[buf[end]]&named != 0 || buf[end] == '.' || buf[end] == '-') {
+		end++
+	}
+	if end == i || end-i > maxDomain || buf[end-1] == '.' || end < to && buf[end] != '/' {
+		return d.of(Host(buf[from:to]))
+	}
+	return d.hosts.at(buf, i, end).domain
+}
 
 func (d *Domains) of(name []byte) string {
 	if n := len(name); n > 0 && name[n-1] == '.' {
@@ -64,8 +85,12 @@ type host struct {
 }
 
 // of returns what is known of name, which is not empty.
-func (h *hosts) of(name []byte) *host {
-	set := &h[Hash(name)%uint64(len(h))]
+func (h *hosts) of(name []byte) *host { return h.at(name, 0, len(name)) }
+
+// at is of for the name buf[from:to].
+func (h *hosts) at(buf []byte, from, to int) *host {
+	set := &h[hashOf(buf, from, to)%uint64(len(h))]
+	name := buf[from:to]
 	switch string(name) {
 	case set[0].name:
 		return &set[0]

@@ -61,43 +61,40 @@ func (s *scanner) scan(run int) int {
 
 // runs is scan for rows without special characters.
 func (s *scanner) runs(run int) int {
-	in, from, to := s.buf, s.from, s.to
+	from, to := s.from, s.to
 	begins := s.maps.begins
-	ends := s.maps.ends[:len(begins)]
+	ends, hashes, odds := s.maps.ends[:len(begins)], s.maps.hash[:len(begins)], s.maps.odd[:len(begins)]
 	// The slices as they would be when full; n is how far they are.
 	n := s.Len()
-	hash, start, stop, kind := s.Hash[:cap(s.Hash)], s.Start[:cap(s.Start)], s.End[:cap(s.End)], s.Kind[:cap(s.Kind)]
-	for run < len(begins) {
+	hash := s.Hash[:cap(s.Hash)]
+	start, stop, kind := s.Start[:len(hash)], s.End[:len(hash)], s.Kind[:len(hash)]
+	for run < len(begins) && n < len(hash) {
 		i, end := int(begins[run]), int(ends[run])
 		if i >= to {
 			break
 		}
-		run++
-		k := text.Word
-		if end+16 >= len(in) || beside[in[max(i-1, 0)]]&starts|beside[in[i]]&odd|joined(in[end], in[end+1]) != 0 {
-			var rest int
-			if k, rest = s.oddRun(i, end); k == 0 {
-				s.truncate(n)
-				rest = s.oddEnd(i)
-				n = s.Len()
-			}
-			for rest > end && run < len(begins) && int(begins[run]) < rest {
-				run++
-			}
-			if k == 0 {
-				continue
-			}
-			end = rest
+		if odds[run] == 0 {
+			// Fast path: a word.
+			hash[n], start[n], stop[n], kind[n] = hashes[run], uint32(i-from), uint32(end-from), text.Word
+			n++
+			run++
+			continue
 		}
-		if length := end - i; length <= 16 && i+16 <= len(in) {
-			// Fast path: the hash without a call.
-			x, y := binary.LittleEndian.Uint64(in[i:]), binary.LittleEndian.Uint64(in[i+8:])
-			hash[n] = short(uint(length), x&masks[length][0], y&masks[length][1])
+		k, rest := s.oddRun(i, end)
+		if k != 0 {
+			h := hashes[run]
+			if rest != end {
+				h = hashOf(s.buf, i, rest)
+			}
+			hash[n], start[n], stop[n], kind[n] = h, uint32(i-from), uint32(rest-from), k
+			n++
 		} else {
-			hash[n] = hashOf(in, i, end)
+			s.truncate(n)
+			rest = s.oddEnd(i)
+			n = s.Len()
 		}
-		start[n], stop[n], kind[n] = uint32(i-from), uint32(end-from), k
-		n++
+		for run++; rest > end && run < len(begins) && int(begins[run]) < rest; run++ {
+		}
 	}
 	s.truncate(n)
 	return run

@@ -37,7 +37,11 @@ type bitmaps struct {
 	words, special []byte
 	rows           []byte // the first bytes of texts
 	marked         bool   // a bit of special is set
-	begins, ends   []uint32
+
+	// The runs of words, by their number.
+	begins, ends []uint32
+	hash         []uint64
+	odd          []uint8 // not 0 where a run may be more or less than a word
 }
 
 // reset makes room for n bits; those behind them are 0.
@@ -243,6 +247,8 @@ func (m *bitmaps) cut(offsets []int32, size int) {
 	most := size/2 + 2 + len(offsets) // runs; texts of one letter may be beside one another
 	m.begins = slices.Grow(m.begins[:0], most+64)
 	m.ends = slices.Grow(m.ends[:0], most+64)
+	m.hash = slices.Grow(m.hash[:0], most)
+	m.odd = slices.Grow(m.odd[:0], most)
 	begins, ends := m.begins[:cap(m.begins)], m.ends[:cap(m.ends)]
 	n, e := 0, 0
 	carry := uint64(0) // 1 where a run reaches into the block
@@ -253,7 +259,31 @@ func (m *bitmaps) cut(offsets []int32, size int) {
 		n += put64(begins[n:], uint32(64*k), w&(^prev|r))
 		e += put64(ends[e:], uint32(64*k), prev&(^w|r))
 	}
-	m.begins, m.ends = begins[:n], ends[:e]
+	m.begins, m.ends, m.hash, m.odd = begins[:n], ends[:e], m.hash[:n], m.odd[:n]
+}
+
+// look fills in hash and odd for the runs of buf, which has more than the texts
+// where there is more. Runs at its beginning and end are odd.
+func (m *bitmaps) look(buf []byte) {
+	begins := m.begins
+	ends, hash, odds := m.ends[:len(begins)], m.hash[:len(begins)], m.odd[:len(begins)]
+	for j, b := range begins {
+		i, end := int(b), int(ends[j])
+		if i == 0 || max(i, end)+16 > len(buf) {
+			odds[j], hash[j] = 1, hashOf(buf, i, end)
+			continue
+		}
+		around := (*[17]byte)(buf[i-1:])
+		behind := (*[2]byte)(buf[end:])
+		odds[j] = beside[around[0]]&starts | beside[around[1]]&odd | joined(behind[0], behind[1])
+		n := end - i
+		if uint(n) > 16 {
+			hash[j] = hashOf(buf, i, end)
+			continue
+		}
+		mask := &masks[n]
+		hash[j] = short(uint(n), binary.LittleEndian.Uint64(around[1:])&mask[0], binary.LittleEndian.Uint64(around[9:])&mask[1])
+	}
 }
 
 // put64 writes base and the number of each bit of x to out, which has room for

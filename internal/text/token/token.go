@@ -17,7 +17,6 @@
 package token
 
 import (
-	"slices"
 	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/text"
@@ -44,12 +43,18 @@ func (t *Tokens) truncate(n int) {
 	t.Hash, t.Start, t.End, t.Kind = t.Hash[:n], t.Start[:n], t.End[:n], t.Kind[:n]
 }
 
-// grow makes room for n more tokens: no text has more of them than bytes.
+// grow makes room for n more tokens: no text has more of them than bytes. All
+// slices have the capacity of Hash at least.
 func (t *Tokens) grow(n int) {
-	t.Hash = slices.Grow(t.Hash, n)
-	t.Start = slices.Grow(t.Start, n)
-	t.End = slices.Grow(t.End, n)
-	t.Kind = slices.Grow(t.Kind, n)
+	n += len(t.Hash)
+	if n <= cap(t.Hash) {
+		return
+	}
+	n += n / 8
+	t.Hash = append(make([]uint64, 0, n), t.Hash...)
+	t.Start = append(make([]uint32, 0, n), t.Start...)
+	t.End = append(make([]uint32, 0, n), t.End...)
+	t.Kind = append(make([]text.Kind, 0, n), t.Kind...)
 }
 
 // Append appends the tokens of the text buf[from:to], in order; their spans
@@ -86,6 +91,7 @@ func (t *Tokens) AppendRows(rows []Row, buf []byte, offsets []int32) {
 	s := scanner{Tokens: t, buf: buf[base:]}
 	t.maps.classify(buf[base:end])
 	t.maps.cut(offsets[:len(rows)+1], end-base)
+	t.maps.look(s.buf)
 	t.grow(end - base)
 	run := 0 // the first one that is not of the texts before
 	for i := range rows {
