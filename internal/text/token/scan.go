@@ -42,7 +42,15 @@ type bitmaps struct {
 	begins, ends []uint32
 	hash         []uint64
 	odd          []uint8 // not 0 where a run may be more or less than a word
+
+	// Of the blocks that the kernels did (see classifyBlocks).
+	lead, sign, joint []byte
+	oddEnd            []uint8
+	blocks            int
 }
+
+// sized returns s with n elements, which may have any values.
+func sized[T any](s []T, n int) []T { return slices.Grow(s[:0], n)[:n] }
 
 // reset makes room for n bits; those behind them are 0.
 func (m *bitmaps) reset(n int) {
@@ -125,13 +133,21 @@ func uniform(x uint64) bool {
 	return lead&((z&^highs+0x7f*every)|z) == 0
 }
 
-// classify fills the bitmaps for buf.
-func (m *bitmaps) classify(buf []byte) {
-	m.reset(len(buf))
+// classify fills the bitmaps for buf[:size].
+func (m *bitmaps) classify(buf []byte, size int) {
+	m.reset(size)
+	m.blocks = m.classifyBlocks(buf, size)
+	buf = buf[:size]
 	// What the last character leaves to the next group: the number of its bytes
 	// there, and their bits.
 	var over, overWords uint64
-	i := 0
+	for k := range m.blocks {
+		over, overWords = m.addLeads(buf, k, block(m.lead, k), over, overWords)
+	}
+	i := 64 * m.blocks
+	if i > 0 && over == 0 && buf[i-1] >= 0xc0 {
+		over, overWords = 1, 1 // of a letter that the kernel knew
+	}
 	for ; i+64 <= len(buf); i += 64 {
 		b, out := (*[64]byte)(buf[i:]), m.words[i/8:i/8+8]
 		if w, ok := blockASCII(b); ok {
@@ -140,10 +156,7 @@ func (m *bitmaps) classify(buf []byte) {
 			over, overWords = 0, 0
 			continue
 		}
-		for g := range 8 {
-			x := binary.LittleEndian.Uint64(b[8*g:])
-			over, overWords = m.group(buf, x, i/8+g, over, overWords)
-		}
+		over, overWords = m.groups(buf, i, over, overWords)
 	}
 	for ; i < len(buf); i += 8 {
 		var x uint64
@@ -154,6 +167,56 @@ func (m *bitmaps) classify(buf []byte) {
 		}
 		over, overWords = m.group(buf, x, i/8, over, overWords)
 	}
+}
+
+// fewLeads is how many characters beyond ASCII a block has at most for that each
+// is looked at by itself.
+const fewLeads = 8
+
+// addLeads classifies the characters of block k which begin at the bits of lead;
+// the others are classified already.
+func (m *bitmaps) addLeads(buf []byte, k int, lead, over, overWords uint64) (uint64, uint64) {
+	switch {
+	case lead|over == 0:
+		return 0, 0
+	case bits.OnesCount64(lead) > fewLeads:
+		if k > 0 && over == 0 && buf[64*k-1] >= 0xc0 {
+			over, overWords = 1, 1 // of a letter that the kernel knew
+		}
+		return m.groups(buf, 64*k, over, overWords)
+	}
+	out := m.words[8*k : 8*k+8]
+	w := binary.LittleEndian.Uint64(out) | overWords
+	over, overWords = 0, 0
+	for ; lead != 0; lead &= lead - 1 {
+		at := bits.TrailingZeros64(lead)
+		i := 64*k + at
+		r, size := utf8.DecodeRune(buf[i:])
+		c := classOf(r)
+		if c > class.Letter {
+			// A mark is of the word that it stands behind.
+			behind := at > 0 && w>>(at-1)&1 == 1 || at == 0 && k > 0 && m.words[8*k-1]>>7 == 1
+			if c != class.Mark || !behind {
+				m.mark(i)
+			}
+		}
+		rest := max(at+size-64, 0)
+		over, overWords = uint64(rest), 0
+		if inWord(c) {
+			w |= (1<<size - 1) << at
+			overWords = 1<<rest - 1
+		}
+	}
+	binary.LittleEndian.PutUint64(out, w)
+	return over, overWords
+}
+
+// groups classifies the 64 bytes from start on, 8 at a time.
+func (m *bitmaps) groups(buf []byte, start int, over, overWords uint64) (uint64, uint64) {
+	for i := start; i < start+64; i += 8 {
+		over, overWords = m.group(buf, binary.LittleEndian.Uint64(buf[i:]), i/8, over, overWords)
+	}
+	return over, overWords
 }
 
 // blockASCII returns the bits of words of 64 bytes, where they are all ASCII.
@@ -247,12 +310,15 @@ func (m *bitmaps) cut(offsets []int32, size int) {
 	most := size/2 + 2 + len(offsets) // runs; texts of one letter may be beside one another
 	m.begins = slices.Grow(m.begins[:0], most+64)
 	m.ends = slices.Grow(m.ends[:0], most+64)
-	m.hash = slices.Grow(m.hash[:0], most)
-	m.odd = slices.Grow(m.odd[:0], most)
+	m.hash = sized(m.hash, most)
+	m.odd, m.oddEnd = sized(m.odd, most+64), sized(m.oddEnd, most+64)
 	begins, ends := m.begins[:cap(m.begins)], m.ends[:cap(m.ends)]
-	n, e := 0, 0
+	n, e := m.cutBlocks(m.blocks, begins, ends, m.odd, m.oddEnd)
 	carry := uint64(0) // 1 where a run reaches into the block
-	for k := 0; k*64 <= size; k++ {
+	if m.blocks > 0 {
+		carry = uint64(m.words[8*m.blocks-1] >> 7)
+	}
+	for k := m.blocks; k*64 <= size; k++ {
 		w, r := block(m.words, k), block(m.rows, k)
 		prev := w<<1 | carry
 		carry = w >> 63
@@ -267,6 +333,8 @@ func (m *bitmaps) cut(offsets []int32, size int) {
 func (m *bitmaps) look(buf []byte) {
 	begins := m.begins
 	ends, hash, odds := m.ends[:len(begins)], m.hash[:len(begins)], m.odd[:len(begins)]
+	oddEnds := m.oddEnd[:len(begins)]
+	done := 64 * m.blocks // odd has what is before it
 	for j, b := range begins {
 		i, end := int(b), int(ends[j])
 		if i == 0 || max(i, end)+16 > len(buf) {
@@ -274,8 +342,11 @@ func (m *bitmaps) look(buf []byte) {
 			continue
 		}
 		around := (*[17]byte)(buf[i-1:])
-		behind := (*[2]byte)(buf[end:])
-		odds[j] = beside[around[0]]&starts | beside[around[1]]&odd | joined(behind[0], behind[1])
+		if end < done {
+			odds[j] |= oddEnds[j]
+		} else {
+			odds[j] = beside[around[0]]&starts | beside[around[1]]&odd | joined(buf[end], buf[end+1])
+		}
 		n := end - i
 		if uint(n) > 16 {
 			hash[j] = hashOf(buf, i, end)

@@ -89,7 +89,7 @@ func (t *Tokens) AppendRows(rows []Row, buf []byte, offsets []int32) {
 	}
 	base, end := int(offsets[0]), int(offsets[len(rows)])
 	s := scanner{Tokens: t, buf: buf[base:]}
-	t.maps.classify(buf[base:end])
+	t.maps.classify(s.buf, end-base)
 	t.maps.cut(offsets[:len(rows)+1], end-base)
 	t.maps.look(s.buf)
 	t.grow(end - base)
