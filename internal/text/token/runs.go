@@ -42,62 +42,79 @@ var beside = func() (f [256]uint8) {
 // joined is not 0 where a run before the bytes a and b may go on behind a.
 func joined(a, b byte) uint8 { return beside[a] & (beside[b] >> 1) & joint }
 
-// scan puts the tokens of one row, whose bitmaps are there. Its runs begin with
-// number run; scan returns the number of the next row's first one.
-func (s *scanner) scan(run int) int {
-	if s.from < s.to && s.buf[s.from]&0xc0 == 0xc0 {
-		if c, _ := s.at(s.from); c == class.Mark { // of nothing in this row
-			s.maps.mark(s.from)
+// scan puts the tokens of all rows, whose bitmaps and runs are there.
+func (s *scanner) scan(rows []Row, offsets []int32) {
+	for row, run := 0, 0; row < len(rows); row++ {
+		if row, run = s.runs(rows, offsets, row, run); row == len(rows) {
+			return
 		}
+		s.walk()
+		for begins := s.maps.begins; run < len(begins) && int(begins[run]) < s.to; run++ {
+		}
+		rows[row] = Row{End: int32(s.Len()), URLs: int32(s.urls), Emoji: int32(s.emoji), Emails: int32(s.emails)}
 	}
-	if !s.maps.marked || !anyOf(s.maps.special, s.from, s.to) {
-		return s.runs(run)
-	}
-	s.walk()
-	for begins := s.maps.begins; run < len(begins) && int(begins[run]) < s.to; run++ {
-	}
-	return run
 }
 
-// runs is scan for rows without special characters.
-func (s *scanner) runs(run int) int {
-	from, to := s.from, s.to
+// open goes to the text from..to, of which the first token has the number n, and
+// reports whether it has special characters.
+func (s *scanner) open(from, to, n int) (special bool) {
+	s.from, s.to, s.first = from, to, n
+	s.urls, s.emoji, s.emails = 0, 0, 0
+	if from < to && s.buf[from]&0xc0 == 0xc0 {
+		if c, _ := s.at(from); c == class.Mark { // of nothing in this row
+			s.maps.mark(from)
+		}
+	}
+	return s.maps.marked && anyOf(s.maps.special, from, to)
+}
+
+// runs puts the tokens of the rows from row on, up to one with special
+// characters, which it opens and returns. Its first run has the number run;
+// those of the row that it returns begin with next.
+func (s *scanner) runs(rows []Row, offsets []int32, row, run int) (stopped, next int) {
 	begins := s.maps.begins
 	ends, hashes, odds := s.maps.ends[:len(begins)], s.maps.hash[:len(begins)], s.maps.odd[:len(begins)]
 	// The slices as they would be when full; n is how far they are.
 	n := s.Len()
 	hash := s.Hash[:cap(s.Hash)]
 	start, stop, kind := s.Start[:len(hash)], s.End[:len(hash)], s.Kind[:len(hash)]
-	for run < len(begins) && n < len(hash) {
-		i, end := int(begins[run]), int(ends[run])
-		if i >= to {
+	for ; row < len(rows); row++ {
+		from, to := uint32(offsets[row]-offsets[0]), uint32(offsets[row+1]-offsets[0])
+		if s.open(int(from), int(to), n) {
 			break
 		}
-		if odds[run] == 0 {
-			// Fast path: a word.
-			hash[n], start[n], stop[n], kind[n] = hashes[run], uint32(i-from), uint32(end-from), text.Word
-			n++
-			run++
-			continue
-		}
-		k, rest := s.oddRun(i, end)
-		if k != 0 {
-			h := hashes[run]
-			if rest != end {
-				h = hashOf(s.buf, i, rest)
+		for run < len(begins) && n < len(hash) {
+			i, end := begins[run], ends[run]
+			if i >= to {
+				break
 			}
-			hash[n], start[n], stop[n], kind[n] = h, uint32(i-from), uint32(rest-from), k
-			n++
-		} else {
-			s.truncate(n)
-			rest = s.oddEnd(i)
-			n = s.Len()
+			if odds[run] == 0 {
+				// Fast path: a word.
+				hash[n], start[n], stop[n], kind[n] = hashes[run], i-from, end-from, text.Word
+				n++
+				run++
+				continue
+			}
+			k, rest := s.oddRun(int(i), int(end))
+			if k != 0 {
+				h := hashes[run]
+				if rest != int(end) {
+					h = hashOf(s.buf, int(i), rest)
+				}
+				hash[n], start[n], stop[n], kind[n] = h, i-from, uint32(rest)-from, k
+				n++
+			} else {
+				s.truncate(n)
+				rest = s.oddEnd(int(i))
+				n = s.Len()
+			}
+			for run++; rest > int(end) && run < len(begins) && int(begins[run]) < rest; run++ {
+			}
 		}
-		for run++; rest > end && run < len(begins) && int(begins[run]) < rest; run++ {
-		}
+		rows[row] = Row{End: int32(n), URLs: int32(s.urls), Emoji: int32(s.emoji), Emails: int32(s.emails)}
 	}
 	s.truncate(n)
-	return run
+	return row, run
 }
 
 // runEnd returns the end of the run that i is in, or i where it is in none.

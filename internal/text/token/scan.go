@@ -115,11 +115,14 @@ func gather(x uint64) uint64 { return (x & highs) * 0x0002040810204081 >> 56 }
 
 // wordASCII returns, in the high bits, which bytes of x, all ASCII, are letters,
 // digits or '_'.
-func wordASCII(x uint64) uint64 {
+func wordASCII(x uint64) uint64 { return alnumASCII(x) | ^(x ^ '_'*every + 0x7f*every) }
+
+// alnumASCII is wordASCII without '_'.
+func alnumASCII(x uint64) uint64 {
 	low := x | blank
 	letter := (low + (0x80-'a')*every) &^ (low + (0x80-'z'-1)*every)
 	digit := (x + (0x80-'0')*every) &^ (x + (0x80-'9'-1)*every)
-	return letter | digit | ^(x ^ '_'*every + 0x7f*every)
+	return letter | digit
 }
 
 // wordBytes is wordASCII for any bytes; those beyond ASCII are of words.

@@ -93,13 +93,7 @@ func (t *Tokens) AppendRows(rows []Row, buf []byte, offsets []int32) {
 	t.maps.cut(offsets[:len(rows)+1], end-base)
 	t.maps.look(s.buf)
 	t.grow(end - base)
-	run := 0 // the first one that is not of the texts before
-	for i := range rows {
-		s.from, s.to = int(offsets[i])-base, int(offsets[i+1])-base
-		s.first, s.urls, s.emoji, s.emails = t.Len(), 0, 0, 0
-		run = s.scan(run)
-		rows[i] = Row{End: int32(t.Len()), URLs: int32(s.urls), Emoji: int32(s.emoji), Emails: int32(s.emails)}
-	}
+	s.scan(rows, offsets)
 }
 
 // scanner scans the texts of one call of AppendRows, one after the other.

@@ -3,6 +3,7 @@ package token
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/text"
@@ -137,13 +138,28 @@ const shortener = "t.co/"
 // something else is there: it has no path, or a query.
 func (s *scanner) shortEnd(i int) int {
 	path := i
-	for i < s.to && isAlnum(s.buf[i]) {
-		i++
-	}
+	i = s.alnumEnd(i)
 	if i == path || i+1 < s.to && s.buf[i] == '?' && isAlnum(s.buf[i+1]) {
 		return 0
 	}
 	return i
+}
+
+// alnumEnd returns the end of the letters and digits of ASCII at i.
+func (s *scanner) alnumEnd(i int) int {
+	for ; i+8 <= len(s.buf); i += 8 {
+		x := binary.LittleEndian.Uint64(s.buf[i:])
+		if rest := (^alnumASCII(x&^highs) | x) & highs; rest != 0 {
+			return min(i+bits.TrailingZeros64(rest)/8, s.to)
+		}
+		if i >= s.to {
+			return s.to
+		}
+	}
+	for i < s.to && isAlnum(s.buf[i]) {
+		i++
+	}
+	return min(i, s.to)
 }
 
 // bareDomain puts the URL without a scheme whose domain has buf[start:end] in
