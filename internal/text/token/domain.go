@@ -2,6 +2,7 @@ package token
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 	"unicode/utf8"
 
@@ -23,6 +24,9 @@ import (
 type Domains struct {
 	hosts   hosts
 	scratch []byte
+
+	lastShort  uint64 // the last host of less than 8 bytes, and '/'; see OfFolded
+	lastDomain string
 }
 
 // Of returns the registrable domain of a URL, or of a host without a scheme,
@@ -48,6 +52,18 @@ func (d *Domains) OfFolded(buf []byte, from, to int) string {
 		}
 		if buf[colon] == ':' && buf[colon+1] == '/' {
 			i = colon + len("://")
+		}
+	}
+	if i+8 <= to {
+		// Fast path: a host of less than 8 bytes before a path, as the last was.
+		x := binary.LittleEndian.Uint64(buf[i:])
+		slash := x ^ '/'*every
+		slash = (slash - every) &^ slash & highs // the lowest bit is right
+		if slash != 0 {
+			if x &= slash ^ (slash - 1); x != d.lastShort {
+				d.lastShort, d.lastDomain = x, d.of(Host(buf[from:to]))
+			}
+			return d.lastDomain
 		}
 	}
 	// Fast path: a host of ASCII that a path or nothing follows.
@@ -207,7 +223,7 @@ func isAddress(name string) bool {
 // Host returns the host of a URL, without user and port; nil where the scheme
 // has none.
 func Host(url []byte) []byte {
-	if i := bytes.IndexByte(url, ':'); i >= 0 && i+2 < len(url) && url[i+1] == '/' && url[i+2] == '/' {
+	if i := bytes.IndexByte(url, ':'); i >= 0 && i+2 < len(url) && url[i+1] == '/' && url[i+2] == '/' && isScheme(url[:i]) {
 		url = url[i+3:]
 	}
 	begin, end, dot, address := 0, len(url), false, false
@@ -236,4 +252,15 @@ func hostIn(h []byte, dot bool) []byte {
 		return nil
 	}
 	return h
+}
+
+// isScheme reports whether b can be the scheme of a URL (RFC 3986, section 3.1):
+// "//" in a path follows none.
+func isScheme(b []byte) bool {
+	for _, c := range b {
+		if !isAlnum(c) && c != '+' && c != '-' && c != '.' {
+			return false
+		}
+	}
+	return true
 }

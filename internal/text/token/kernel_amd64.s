@@ -10,6 +10,17 @@ DATA iota<>+48(SB)/8, $0x3736353433323130
 DATA iota<>+56(SB)/8, $0x3f3e3d3c3b3a3938
 GLOBL iota<>(SB), RODATA|NOPTR, $64
 
+// The classes of ASCII by the lower and the upper half of a byte: bits 0 and 1
+// letters, 2 digits, 3 '_', 4 and 5 signs ('@'; '#', '$'), 6 and 7 joints (comma,
+// stop and apostrophe; colon).
+DATA lows<>+0(SB)/8, $0x4707072727070716
+DATA lows<>+8(SB)/8, $0x0941014101830707
+GLOBL lows<>(SB), RODATA|NOPTR, $16
+
+DATA highNibbles<>+0(SB)/8, $0x02010a1184600000
+DATA highNibbles<>+8(SB)/8, $0x0000000000000000
+GLOBL highNibbles<>(SB), RODATA|NOPTR, $16
+
 // func classifyAVX512(buf *byte, n int, words, lead, sign, joint *byte)
 // Requires: AVX512F, AVX512BW
 TEXT ·classifyAVX512(SB), NOSPLIT, $0-48
@@ -20,38 +31,23 @@ TEXT ·classifyAVX512(SB), NOSPLIT, $0-48
 	MOVQ sign+32(FP), R9
 	MOVQ joint+40(FP), R10
 
-	// The characters that bytes are compared with.
-	MOVL $0x20, AX
+	// Tables and characters that bytes are compared with.
+	VBROADCASTI32X4 lows<>(SB), Z13
+	VBROADCASTI32X4 highNibbles<>(SB), Z14
+	MOVL $0x0f, AX
+	VPBROADCASTB AX, Z15
+	MOVL $0x0f, AX // isWord
 	VPBROADCASTB AX, Z16
-	MOVL $0x61, AX
-	VPBROADCASTB AX, Z17 // 'a'
-	MOVL $26, AX
+	MOVL $0x0c, AX // isOdd
+	VPBROADCASTB AX, Z17
+	MOVL $0x30, AX // isSign
 	VPBROADCASTB AX, Z18
-	MOVL $0x30, AX
-	VPBROADCASTB AX, Z19 // '0'
-	MOVL $10, AX
-	VPBROADCASTB AX, Z20
-	MOVL $0x5f, AX
-	VPBROADCASTB AX, Z21 // '_'
-	MOVL $0x23, AX
-	VPBROADCASTB AX, Z22 // '#'
-	MOVL $0x24, AX
-	VPBROADCASTB AX, Z23 // '$'
-	MOVL $0x40, AX
-	VPBROADCASTB AX, Z24 // '@'
-	MOVL $0x2c, AX
-	VPBROADCASTB AX, Z25 // ','
-	MOVL $0x2e, AX
-	VPBROADCASTB AX, Z26 // '.'
-	MOVL $0x27, AX
-	VPBROADCASTB AX, Z27 // apostrophe
-	MOVL $0x3a, AX
-	VPBROADCASTB AX, Z28 // ':'
+	MOVL $0xc0, AX // isJoint, and the least first byte of two
+	VPBROADCASTB AX, Z30
 	MOVL $0x2f, AX
 	VPBROADCASTB AX, Z29 // '/'
-	MOVL $0xc0, AX
-	VPBROADCASTB AX, Z30
-
+	MOVL $10, AX
+	VPBROADCASTB AX, Z20
 	MOVL $0xd0, AX
 	VPBROADCASTB AX, Z3
 	MOVL $0xd8, AX
@@ -79,15 +75,14 @@ TEXT ·classifyAVX512(SB), NOSPLIT, $0-48
 classify:
 	VMOVDQU8 (SI), Z0
 
-	// Letters, digits and '_' of ASCII.
-	VPORQ    Z16, Z0, Z1
-	VPSUBB   Z17, Z1, Z1
-	VPCMPUB  $1, Z18, Z1, K1
-	VPSUBB   Z19, Z0, Z1
-	VPCMPUB  $1, Z20, Z1, K2
-	VPCMPEQB Z21, Z0, K3
-	KORQ     K2, K3, K2 // begin what is not a word
-	KORQ     K1, K2, K1
+	// Classes of ASCII: what the tables of both halves of a byte have in common.
+	// Bytes beyond it have none.
+	VPSRLW   $4, Z0, Z1
+	VPANDQ   Z15, Z1, Z1
+	VPSHUFB  Z1, Z14, Z1
+	VPSHUFB  Z0, Z13, Z2
+	VPANDQ   Z1, Z2, Z19
+	VPTESTMB Z16, Z19, K1
 	KMOVQ    K1, R13
 
 	// First bytes of characters beyond ASCII.
@@ -103,11 +98,8 @@ others:
 	MOVQ AX, (R8)
 
 	// What follows a sign, and digits and '_'.
-	VPCMPEQB Z22, Z0, K3
-	VPCMPEQB Z23, Z0, K4
-	VPCMPEQB Z24, Z0, K5
-	KORQ     K3, K4, K3
-	KORQ     K3, K5, K3
+	VPTESTMB Z18, Z19, K3
+	VPTESTMB Z17, Z19, K2
 	KMOVQ    K3, AX
 	KMOVQ    K2, DX
 	LEAQ     (BX)(AX*2), R11
@@ -117,24 +109,16 @@ others:
 	MOVQ     DX, (R9)
 
 	// Joints before what may be of a word or a URL.
-	VPCMPEQB Z25, Z0, K3
-	VPCMPEQB Z26, Z0, K4
-	VPCMPEQB Z27, Z0, K5
-	VPCMPEQB Z28, Z0, K6
-	KORQ     K3, K4, K3
-	KORQ     K5, K6, K5
-	KORQ     K3, K5, K3
-	VPORQ    Z16, Z2, Z1
-	VPSUBB   Z17, Z1, Z1
-	VPCMPUB  $1, Z18, Z1, K1
-	VPSUBB   Z19, Z2, Z1
-	VPCMPUB  $1, Z20, Z1, K2
-	VPCMPEQB Z21, Z2, K4
+	VPTESTMB Z30, Z19, K3
+	VPSRLW   $4, Z2, Z1
+	VPANDQ   Z15, Z1, Z1
+	VPSHUFB  Z1, Z14, Z1
+	VPSHUFB  Z2, Z13, Z19
+	VPANDQ   Z1, Z19, Z19
+	VPTESTMB Z16, Z19, K1
 	VPCMPEQB Z29, Z2, K5
 	VPMOVB2M Z2, K6
-	KORQ     K1, K2, K1
-	KORQ     K4, K5, K4
-	KORQ     K1, K4, K1
+	KORQ     K1, K5, K1
 	KORQ     K1, K6, K1
 	KANDQ    K1, K3, K3
 	KMOVQ    K3, (R10)
