@@ -203,7 +203,7 @@ func TestOfFolded(t *testing.T) {
 		"http://t.co/abc", "https://www.example.com", "https://user@example.com/x", "http://example.com:80/", "http://example.com./",
 		"www.example.com/a", "example.co.uk", "http://[::1]/", "http://a..b/", "http://x", "http://", "https://1.2.3.4/", "abcd:80/a.com",
 		"http://xn--e1afmkfd.com?x", "http://пример.рф/x", "http://-a.com", "http://a_b.com",
-		"t.co/x://good.com", "t.co/a", "http://t.co/a", "bit.ly/a", "a@b.com/", "http:///x", "http://a.de:1/x", "http://é.fr/x",
+		"t.co/x://good.com", "t.co/a", "http://t.co/a", "bit.ly/a", "a@b.com/", "http:///x", "http://a.de:1/x",
 	} {
 		if got, want := b.OfFolded([]byte("pad "+url+" /more.org"), 4, 4+len(url)), a.Of([]byte(url)); got != want {
 			t.Errorf("%s: %q, want %q", url, got, want)
