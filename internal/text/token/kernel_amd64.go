@@ -48,3 +48,23 @@ func (m *bitmaps) cutBlocks(n int, begins, ends []uint32, odd, oddEnd []uint8) (
 	}
 	return cutAVX512(&m.words[:8*n][0], &m.rows[:8*n][0], &m.sign[:8*n][0], &m.joint[:8*n][0], n, &begins[0], &ends[0], &odd[0], &oddEnd[0])
 }
+
+// lookRuns writes the hashes of n runs of buf, n > 0, and joins oddEnd to odd. It
+// reads 16 bytes of buf behind the last run.
+//
+//go:noescape
+func lookRuns(buf *byte, n int, begins, ends *uint32, hash *uint64, odd, oddEnd *uint8)
+
+// lookBlocks is the kernel's part of look, for runs that end within the blocks
+// that the kernels did and 16 bytes or more before the end of buf: it returns how
+// many these are.
+func (m *bitmaps) lookBlocks(buf []byte) (n int) {
+	n = min(m.stops, len(m.begins))
+	for n > 0 && int(m.ends[n-1])+16 > len(buf) {
+		n--
+	}
+	if n > 0 {
+		lookRuns(&buf[0], n, &m.begins[0], &m.ends[:n][0], &m.hash[:n][0], &m.odd[:n][0], &m.oddEnd[:n][0])
+	}
+	return n
+}

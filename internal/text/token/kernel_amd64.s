@@ -281,3 +281,63 @@ manyEnds:
 	VPADDD Z17, Z2, Z2
 	VMOVDQU32 Z2, 192(R11)
 	JMP ended
+
+// func lookRuns(buf *byte, n int, begins, ends *uint32, hash *uint64, odd, oddEnd *uint8)
+TEXT ·lookRuns(SB), NOSPLIT, $0-56
+	MOVQ buf+0(FP), DI
+	MOVQ begins+16(FP), R8
+	MOVQ ends+24(FP), R9
+	MOVQ hash+32(FP), R10
+	MOVQ odd+40(FP), R11
+	MOVQ oddEnd+48(FP), R12
+	LEAQ ·masks(SB), R13
+	MOVQ $0xe7037ed1a0b428db, R14 // hashOther
+	MOVQ $0xa0761d6478bd642f, R15 // hashLen
+	XORL BX, BX
+
+look:
+	MOVL (R8)(BX*4), SI
+	MOVL (R9)(BX*4), CX
+	SUBQ SI, CX
+	ADDQ DI, SI
+	MOVQ R15, AX
+	IMULQ CX, AX
+	MOVQ $0x9e3779b97f4a7c15, DX // hashSeed
+	XORQ DX, AX
+	CMPQ CX, $16
+	JA   long
+
+short:
+	SHLQ $4, CX
+	MOVQ (SI), DX
+	ANDQ (R13)(CX*1), DX
+	XORQ DX, AX
+	MOVQ 8(SI), DX
+	ANDQ 8(R13)(CX*1), DX
+	XORQ R14, DX
+	MULQ DX
+	XORQ DX, AX
+	MOVQ AX, DX
+	SHRQ $32, DX
+	XORQ DX, AX
+	MOVQ $0xd6e8feb86659fd93, DX // hashEnd
+	IMULQ DX, AX
+	MOVQ AX, (R10)(BX*8)
+	MOVB (R12)(BX*1), AX
+	ORB  AX, (R11)(BX*1)
+	INCQ BX
+	CMPQ BX, n+8(FP)
+	JNE  look
+	RET
+
+long:
+	XORQ (SI), AX
+	MOVQ 8(SI), DX
+	XORQ R14, DX
+	MULQ DX
+	XORQ DX, AX
+	ADDQ $16, SI
+	SUBQ $16, CX
+	CMPQ CX, $16
+	JA   long
+	JMP  short

@@ -10,3 +10,5 @@ func (m *bitmaps) classifyBlocks(buf []byte, size int) (n int) { return 0 }
 func (m *bitmaps) cutBlocks(n int, begins, ends []uint32, odd, oddEnd []uint8) (runs, stops int) {
 	return 0, 0
 }
+
+func (m *bitmaps) lookBlocks(buf []byte) (n int) { return 0 }

@@ -46,7 +46,8 @@ type bitmaps struct {
 	// Of the blocks that the kernels did (see classifyBlocks).
 	lead, sign, joint []byte
 	oddEnd            []uint8
-	blocks            int
+	blocks            int // their number
+	stops             int // runs that end in them
 }
 
 // sized returns s with n elements, which may have any values.
@@ -317,6 +318,7 @@ func (m *bitmaps) cut(offsets []int32, size int) {
 	m.odd, m.oddEnd = sized(m.odd, most+64), sized(m.oddEnd, most+64)
 	begins, ends := m.begins[:cap(m.begins)], m.ends[:cap(m.ends)]
 	n, e := m.cutBlocks(m.blocks, begins, ends, m.odd, m.oddEnd)
+	m.stops = e
 	carry := uint64(0) // 1 where a run reaches into the block
 	if m.blocks > 0 {
 		carry = uint64(m.words[8*m.blocks-1] >> 7)
@@ -332,31 +334,19 @@ func (m *bitmaps) cut(offsets []int32, size int) {
 }
 
 // look fills in hash and odd for the runs of buf, which has more than the texts
-// where there is more. Runs at its beginning and end are odd.
+// where there is more. Runs at its end are odd.
 func (m *bitmaps) look(buf []byte) {
-	begins := m.begins
-	ends, hash, odds := m.ends[:len(begins)], m.hash[:len(begins)], m.odd[:len(begins)]
-	oddEnds := m.oddEnd[:len(begins)]
-	done := 64 * m.blocks // odd has what is before it
-	for j, b := range begins {
-		i, end := int(b), int(ends[j])
-		if i == 0 || max(i, end)+16 > len(buf) {
-			odds[j], hash[j] = 1, hashOf(buf, i, end)
+	for j := m.lookBlocks(buf); j < len(m.begins); j++ {
+		i, end := int(m.begins[j]), int(m.ends[j])
+		m.hash[j] = hashOf(buf, i, end)
+		if end+16 > len(buf) {
+			m.odd[j] = 1
 			continue
 		}
-		around := (*[17]byte)(buf[i-1:])
-		if end < done {
-			odds[j] |= oddEnds[j]
-		} else {
-			odds[j] = beside[around[0]]&starts | beside[around[1]]&odd | joined(buf[end], buf[end+1])
+		m.odd[j] = beside[buf[i]]&odd | joined(buf[end], buf[end+1])
+		if i > 0 {
+			m.odd[j] |= beside[buf[i-1]] & starts
 		}
-		n := end - i
-		if uint(n) > 16 {
-			hash[j] = hashOf(buf, i, end)
-			continue
-		}
-		mask := &masks[n]
-		hash[j] = short(uint(n), binary.LittleEndian.Uint64(around[1:])&mask[0], binary.LittleEndian.Uint64(around[9:])&mask[1])
 	}
 }
 
