@@ -22,9 +22,9 @@ type Config struct{}
 func Factory() pipeline.Factory {
 	return pipeline.OperatorFactory(pipeline.Factory{
 		Name:    "tokenize",
-		Summary: "cuts the folded text into words, bigrams, hashtags, mentions, URLs and emoji",
-		Doc: "Adds `" + pipeline.ColTokenCount + "` (words, numbers, hashtags, mentions and bigrams), `" + pipeline.ColURLDomains +
-			"` (the registrable domains of the post's urls and of URLs in its text, each once) and, for later steps only, " +
+		Summary: "cuts the folded text into words, bigrams, hashtags, mentions, cashtags, URLs, e-mail addresses and emoji",
+		Doc: "Adds `" + pipeline.ColTokenCount + "` (words, numbers, hashtags, mentions, cashtags and bigrams), `" + pipeline.ColURLDomains +
+			"` (the registrable domains of the post's urls and of URLs in its text, each once, in Unicode and folded: names in Punycode are decoded) and, for later steps only, " +
 			"the lists `tokens.hash`, `tokens.start`, `tokens.end` and `tokens.kind`. Scripts without spaces between words " +
 			"(Han, kana, Thai, Lao, Khmer, Myanmar) are cut into overlapping pairs of characters. Needs a normalize step before it.",
 		Example: "{}\n",

@@ -149,12 +149,17 @@ func (s *scanner) oddRun(i, end int) (text.Kind, int) {
 	case end+1 >= s.to || joined(in[end], in[end+1]) == 0:
 		return s.simple(i, end, before), end
 	case in[end] == ':' && before != '#':
-		if host := s.afterScheme(i, end); host > 0 {
-			if stop := s.urlEnd(host); stop > host {
-				s.urls++
-				return text.URL, stop
-			}
+		host := s.afterScheme(i, end)
+		if host == 0 {
+			return s.simple(i, end, before), end // a colon joins nothing
 		}
+		if stop := s.urlEnd(host); stop > host {
+			s.urls++
+			return text.URL, stop
+		}
+	case in[end] == '.' && before == '.' && isAlpha(in[end-1]) && end-i != len("www"):
+		// Within or behind what is no domain: see bareDomain.
+		return s.simple(i, end, before), end
 	case before != '#' && in[end] == '\'' && isAlpha(in[i]):
 		if e := s.contraction(end); e > 0 {
 			return text.Word, e
@@ -225,10 +230,15 @@ func (s *scanner) plainMention(i, end int) bool {
 func (s *scanner) simple(i, end int, before byte) text.Kind {
 	in := s.buf
 	if before == '#' {
-		if in[i] >= 'a' && (i == s.from+1 || in[i-2] <= ' ') {
+		if in[i] < 'a' {
+			return 0
+		}
+		if i == s.from+1 || in[i-2] <= ' ' {
 			return text.Hashtag
 		}
-		return 0
+		if at(s.maps.words, i-2)&1 == 0 {
+			return 0
+		}
 	}
 	if beside[in[i]]&odd == 0 {
 		return text.Word

@@ -13,7 +13,12 @@
 //     after it; the labels of a domain are joined when it ends in a known public
 //     suffix (see Append);
 //   - the colon joins nothing, and quotation marks do not join Hebrew letters;
-//   - URLs, mentions and hashtags are one token each.
+//   - URLs, e-mail addresses, mentions, hashtags and cashtags are one token each;
+//   - an emoji sequence (UTS #51) is one token: skin tones, joined emoji, flags
+//     of regional indicators or tags, and keycaps.
+//
+// Hashtags, mentions, cashtags and URLs are those of twitter-text, with the
+// exceptions that the tests list with their reasons (testdata/twitter.txt).
 package token
 
 import (
