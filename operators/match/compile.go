@@ -262,6 +262,9 @@ func (c *compiler) view(b *builder, text []byte) []byte {
 		return text
 	}
 	c.scratch = fold.Append(c.scratch[:0], text)
+	if b.on == pipeline.ColURLDomains {
+		return []byte(token.DecodeLabels(string(c.scratch))) // as the column has them
+	}
 	return c.scratch
 }
 

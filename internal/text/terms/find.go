@@ -1,7 +1,6 @@
 package terms
 
 import (
-	"github.com/sluicehq/sluice/internal/text"
 	"github.com/sluicehq/sluice/internal/text/token"
 )
 
@@ -54,10 +53,9 @@ func (f *Finder) Find(s *Set, t *Text) []Hit {
 		if len(w.hits) >= w.limit {
 			continue
 		}
-		k := kindOf[t.Kind[j]&kindMask]
-		w.step(0, k, int(j))
-		if s.tags && text.Kind(t.Kind[j]) == text.Hashtag {
-			w.step(0, tag, int(j))
+		w.step(0, kindOf[t.Kind[j]&kindMask], int(j))
+		if sign := tagOf[t.Kind[j]&kindMask]; s.tags && sign != 0 {
+			w.step(0, sign, int(j))
 		}
 	}
 	f.hits = w.hits
@@ -94,14 +92,14 @@ func (f *Finder) filter(s *Set, t *Text, lo, hi int) []int32 {
 	return f.withTags(s, t, lo, hi)
 }
 
-// withTags is filter for sets of which some terms take hashtags only.
+// withTags is filter for sets of which some terms take hashtags or cashtags only.
 func (f *Finder) withTags(s *Set, t *Text, lo, hi int) []int32 {
 	out := f.candidates[:0]
 	for j := lo; j < hi; j++ {
 		h := t.Hash[j]
 		hit := s.mayBegin(h ^ kindOf[t.Kind[j]&kindMask].salt())
-		if text.Kind(t.Kind[j]) == text.Hashtag {
-			hit = hit || s.mayBegin(h^tag.salt())
+		if sign := tagOf[t.Kind[j]&kindMask]; sign != 0 {
+			hit = hit || s.mayBegin(h^sign.salt())
 		}
 		if hit {
 			out = append(out, int32(j))
@@ -152,8 +150,8 @@ func (w *walker) step(parent uint32, k kind, j int) {
 		over = joined
 	}
 	w.step(n, kindOf[w.Kind[next]&kindMask]|over, next)
-	if text.Kind(w.Kind[next]) == text.Hashtag {
-		w.step(n, tag|over, next)
+	if sign := tagOf[w.Kind[next]&kindMask]; sign != 0 {
+		w.step(n, sign|over, next)
 	}
 }
 

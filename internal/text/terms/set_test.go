@@ -99,7 +99,7 @@ func matches(term *token.Tokens, in []byte, t *Text, row, j int) bool {
 
 // alike reports whether a term's token takes a text's token.
 func alike(want, got text.Kind) bool {
-	if want == text.Hashtag || got == text.Mention || got == text.URL || got == text.Emoji {
+	if want == text.Hashtag || want == text.Cashtag || got == text.Mention || got == text.URL || got == text.Emoji || got == text.Email {
 		return want == got
 	}
 	return want == text.Word || want == text.Number || want == text.Bigram
