@@ -18,6 +18,9 @@ var (
 	errEncoding = errors.New("unknown Content-Encoding")
 )
 
+// maxWindow is what the levels of the zstd tool up to 19 need.
+const maxWindow = 8 << 20
+
 // readBody appends the body to dst, decompressed, up to limit bytes.
 func readBody(dst []byte, r io.Reader, encoding string, limit int) ([]byte, error) {
 	switch encoding {
@@ -29,9 +32,8 @@ func readBody(dst []byte, r io.Reader, encoding string, limit int) ([]byte, erro
 		}
 		r = z
 	case "zstd":
-		// The window is what a frame makes us allocate before any of its data.
-		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderMaxMemory(uint64(limit)+1))
+		// The window is what a frame makes us allocate; the size is bounded below.
+		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return dst, fmt.Errorf("zstd: %w", err)
 		}
@@ -52,8 +54,6 @@ func readBody(dst []byte, r io.Reader, encoding string, limit int) ([]byte, erro
 				return dst, errTooLarge
 			}
 			return dst, nil
-		case errors.Is(err, zstd.ErrDecoderSizeExceeded):
-			return dst, errTooLarge
 		case err != nil:
 			if encoding != "" && encoding != "identity" {
 				err = fmt.Errorf("%s: %w", encoding, err)

@@ -126,7 +126,7 @@ func Factory() pipeline.Factory {
 		Name:    "http",
 		Summary: "receive posts by HTTP: JSON lines or arrays, answered when they are safe",
 		Doc:     doc,
-		Example: "listen: 127.0.0.1:8088\nformat: plain\ntokens: [\"${INGEST_TOKEN:-a-long-random-token}\"]\n",
+		Example: "listen: 127.0.0.1:8088\nformat: plain\ntokens: [\"${INGEST_TOKEN:a-long-random-token}\"]\n",
 	}, Defaults, newPlan)
 }
 

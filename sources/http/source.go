@@ -66,7 +66,9 @@ type source struct {
 	end   pipeline.Position // of what was read
 	next  uint64            // number of the next record
 	until []uint64          // ends of recorded epochs that are still ahead, ascending
-	drain func() bool       // undoes the watch over Read's context
+
+	reading context.Context // of the last Read
+	unwatch func() bool     // ends the watch over it
 }
 
 // Open opens the spool, goes to the position in resume and begins to listen.
@@ -153,10 +155,7 @@ func (s *source) Read(ctx context.Context) (pipeline.Chunk, error) {
 	if err := ctx.Err(); err != nil {
 		return pipeline.Chunk{}, err
 	}
-	if s.drain == nil {
-		// What comes from now on would not be read by this run.
-		s.drain = context.AfterFunc(ctx, s.server.refuse)
-	}
+	s.watch(ctx)
 	for len(s.until) > 0 && s.until[0] <= s.next {
 		s.until = s.until[1:]
 	}
@@ -178,6 +177,19 @@ func (s *source) Read(ctx context.Context) (pipeline.Chunk, error) {
 		Data: b.Data, Bounds: b.Bounds, Records: b.Records(),
 		ReleaseFunc: func() { s.pool.Put(b) },
 	}, nil
+}
+
+// watch refuses requests when the context of Read has ended: what comes then
+// would wait for the next run. Another Read takes them again.
+func (s *source) watch(ctx context.Context) {
+	if s.reading == ctx {
+		return
+	}
+	if s.unwatch != nil {
+		s.unwatch()
+	}
+	s.server.refusing.Store(false)
+	s.reading, s.unwatch = ctx, context.AfterFunc(ctx, s.server.refuse)
 }
 
 // Commit answers the requests whose records are durable.
@@ -210,8 +222,8 @@ func (s *source) number(p pipeline.Position) (uint64, error) {
 
 // Close stops the server, answers who still waits, and closes the spool.
 func (s *source) Close(ctx context.Context) error {
-	if s.drain != nil {
-		s.drain()
+	if s.unwatch != nil {
+		s.unwatch()
 	}
 	if s.spool == nil {
 		return nil

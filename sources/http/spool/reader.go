@@ -7,6 +7,9 @@ import (
 	"os"
 )
 
+// maxBatch is how many records a batch holds at most.
+const maxBatch = 1 << 16
+
 // Batch is a run of records. Its memory may be used again by Next.
 type Batch struct {
 	First  uint64 // number of the first record
@@ -41,7 +44,7 @@ func (r *Reader) Next(ctx context.Context, size int, until uint64, b *Batch) err
 		return err
 	}
 	b.First, b.Data, b.Bounds = r.next, b.Data[:0], append(b.Bounds[:0], 0)
-	for len(b.Data) < size && (until == 0 || r.next < until || r.next == b.First) {
+	for len(b.Data) < size && len(b.Bounds) <= maxBatch && (until == 0 || r.next < until || r.next == b.First) {
 		if len(r.rest) == 0 {
 			ok, err := r.load()
 			if err != nil {
