@@ -126,12 +126,15 @@ func Factory() pipeline.Factory {
 		Name:    "http",
 		Summary: "receive posts by HTTP: JSON lines or arrays, answered when they are safe",
 		Doc:     doc,
-		Example: "listen: 127.0.0.1:8088\nformat: plain\ntokens: [\"${INGEST_TOKEN:a-long-random-token}\"]\n",
+		Example: "listen: 127.0.0.1:8088\npath: /posts\nformat: plain\nack: durable\n",
 	}, Defaults, newPlan)
 }
 
 const doc = `Listens for POST requests. The body is either lines of JSON, one record each, or
 one JSON array of records; it may be compressed (` + "`Content-Encoding: gzip` or `zstd`" + `).
+
+    source:
+      http: { listen: 127.0.0.1:8088, format: plain, tokens: ["${INGEST_TOKEN}"] }
 
     curl -H "Authorization: Bearer $INGEST_TOKEN" -H "Idempotency-Key: $(uuidgen)" \
       --data-binary @posts.jsonl http://127.0.0.1:8088/posts
