@@ -10,7 +10,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/sluicehq/sluice/internal/jsonscan"
-	"github.com/sluicehq/sluice/sources/http/spool"
+	"github.com/sluicehq/sluice/internal/spool"
 )
 
 var (

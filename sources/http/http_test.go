@@ -205,7 +205,7 @@ func TestBodies(t *testing.T) {
 			t.Errorf("record %d: %q, want %q", i, got[i], want[i])
 		}
 	}
-	if _, next := r.src.spool.Range(); next != uint64(len(want)) {
+	if _, next := r.src.feed.Range(); next != uint64(len(want)) {
 		t.Errorf("the spool has %d records, want %d: something refused was taken", next, len(want))
 	}
 }
@@ -263,7 +263,7 @@ func TestIdempotency(t *testing.T) {
 	if code, answer := r.post("3\n", two...); code != 202 {
 		t.Errorf("the same key of another client: %d %s", code, answer)
 	}
-	if _, next := r.src.spool.Range(); next != 3 {
+	if _, next := r.src.feed.Range(); next != 3 {
 		t.Errorf("%d records, want 3", next)
 	}
 }
@@ -381,7 +381,7 @@ func TestSlowClient(t *testing.T) {
 			t.Errorf("%s: %q, %v, want %q", k.name, got, err, k.want)
 		}
 	}
-	if _, next := r.src.spool.Range(); next != 0 {
+	if _, next := r.src.feed.Range(); next != 0 {
 		t.Errorf("%d records of bodies that did not come", next)
 	}
 }
@@ -398,7 +398,9 @@ func TestResume(t *testing.T) {
 		}
 	}
 	all, _ := r.read(3000)
-	at := func(n uint64) pipeline.Position { return r.src.position(n) }
+	at := func(n uint64) pipeline.Position {
+		return pipeline.Position(fmt.Sprintf("%d:%016x", n, r.src.feed.ID()))
+	}
 	resume := pipeline.Resume{From: at(1000), Until: []pipeline.Position{at(1001), at(1333), at(2000)}}
 	foreign := pipeline.Position("5:00000000000000ff")
 	tooFar := at(3001)

@@ -23,7 +23,7 @@ import (
 	"golang.org/x/net/netutil"
 	"golang.org/x/time/rate"
 
-	"github.com/sluicehq/sluice/sources/http/spool"
+	"github.com/sluicehq/sluice/internal/spool"
 )
 
 // server takes requests and puts them into the spool.
@@ -58,7 +58,7 @@ const (
 
 // listen starts the server.
 func (s *source) listen() (*server, error) {
-	v := &server{plan: s.plan, spool: s.spool, done: make(chan struct{}), turns: make(chan struct{}, s.cfg.MaxRequests)}
+	v := &server{plan: s.plan, spool: s.feed.Spool, done: make(chan struct{}), turns: make(chan struct{}, s.cfg.MaxRequests)}
 	v.bodies.New = func() any { return &scratch{} }
 	for _, t := range s.cfg.Tokens {
 		v.tokens = append(v.tokens, sha256.Sum256([]byte(t.Reveal())))

@@ -180,10 +180,12 @@ func (f *frames) entry() (e entry, err error) {
 	copy(e.key[:], b[13:])
 	e.digest, e.data = binary.LittleEndian.Uint64(b[45:]), b[entryLen:]
 	n := uint32(0)
-	for rest, ok := e.data, true; len(rest) > 0; n++ {
-		if _, rest, ok = cutRecord(rest); !ok {
+	for rest := e.data; len(rest) > 0; n++ {
+		_, more, ok := cutRecord(rest)
+		if !ok {
 			return e, errors.New("the records of an entry do not fit it")
 		}
+		rest = more
 	}
 	if n != e.records || n == 0 || e.first+uint64(n) < e.first {
 		return e, fmt.Errorf("an entry of %d records holds %d", e.records, n)

@@ -103,7 +103,7 @@ func Open(opt Options) (_ *Spool, err error) {
 	}
 	defer func() {
 		if err != nil {
-			s.closeFiles()
+			_ = s.closeFiles()
 		}
 	}()
 	if s.lock, err = os.OpenFile(filepath.Join(opt.Dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
