@@ -6,6 +6,7 @@ import (
 	"github.com/sluicehq/sluice/sources/file"
 	"github.com/sluicehq/sluice/sources/generate"
 	"github.com/sluicehq/sluice/sources/http"
+	"github.com/sluicehq/sluice/sources/jetstream"
 )
 
 // All returns the factories of all sources, sorted by name.
@@ -14,5 +15,6 @@ func All() []pipeline.Factory {
 		file.Factory(),
 		generate.Factory(),
 		http.Factory(),
+		jetstream.Factory(),
 	}
 }
