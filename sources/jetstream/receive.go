@@ -207,6 +207,7 @@ func (r *receiver) dial(ctx context.Context, url string) (*websocket.Conn, int64
 	dctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	cursor := r.cursor()
+	//nolint:bodyclose // the library: "You never need to close resp.Body yourself"
 	conn, res, err := websocket.Dial(dctx, url+"?"+r.cfg.query(cursor), &websocket.DialOptions{HTTPHeader: http.Header{"User-Agent": {"sluice"}}})
 	if err != nil {
 		err = fmt.Errorf("connecting to %s: %w", url, err)

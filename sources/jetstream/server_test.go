@@ -39,7 +39,6 @@ type fakeServer struct {
 	deaf    bool                              // takes connections and sends nothing
 	dict    []byte
 	queries []string
-	hellos  []string
 	status  int // answer instead of a websocket
 }
 
