@@ -75,7 +75,7 @@ func TestEngineAborts(t *testing.T) {
 	var servers []*fakeServer
 	for k := range 2 {
 		f := newServer(t, int64(k)*900_000)
-		f.pause = 50 * time.Microsecond
+		f.pause = 8 * time.Millisecond
 		f.dropAt = func(n, sent int) bool { return sent == 500+97*(n%5) }
 		for i := range events {
 			f.add(i)

@@ -255,7 +255,7 @@ func TestDisconnects(t *testing.T) {
 // checkpoint position each time: each event has one record, whose number stays.
 func TestRestarts(t *testing.T) {
 	f := newServer(t, 0)
-	f.pause = 20 * time.Microsecond
+	f.pause = time.Millisecond
 	for i := range 3000 {
 		f.add(i)
 	}
