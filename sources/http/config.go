@@ -30,7 +30,7 @@ type Config struct {
 	MaxBody        pipeline.ByteSize `koanf:"max_body" doc:"Largest body, after decompression too; 1KiB to 64MiB."`
 	MaxPending     pipeline.ByteSize `koanf:"max_pending" doc:"How much may wait in the spool; beyond it requests are answered 503 with Retry-After."`
 	MaxConnections int               `koanf:"max_connections" min:"1" max:"65536" doc:"Connections at a time; further ones wait."`
-	MaxRequests    int               `koanf:"max_requests" min:"1" max:"4096" doc:"Requests whose bodies are read at a time; beyond it they are answered 503."`
+	MaxRequests    int               `koanf:"max_requests" min:"1" max:"4096" doc:"Requests whose bodies are read at a time, each of which may take three times max_body of memory; beyond it they are answered 503."`
 	Rate           float64           `koanf:"rate" min:"0" max:"1000000" doc:"Requests a second of each token; beyond it they are answered 429 with Retry-After. 0 for no limit."`
 	Burst          int               `koanf:"burst" min:"1" max:"1000000" doc:"Requests of a token that may come at once when there is a rate."`
 	Spool          Spool             `koanf:"spool" doc:"The folder in which requests wait."`
