@@ -23,7 +23,7 @@ func Factory() pipeline.Factory {
 		Name:    "match",
 		Summary: "finds the terms of lists: words, phrases, hashtags, domains",
 		Doc: "A term is a word or a phrase and matches whole words in that order, whatever stands between them but for words. " +
-			"`#word` matches the hashtag only, `word` both. In scripts without spaces a term of two or more characters matches anywhere. " +
+			"`#word` matches the hashtag only, `$abc` the cashtag only, `word` and `abc` those too. In scripts without spaces a term of two or more characters matches anywhere. " +
 			"With `on` a list is held against another column: a value must equal a term, and on `" + pipeline.ColURLDomains + "` may be below it " +
 			"(a.example.com is below example.com). All overlapping hits are reported.\n\n" +
 			"Adds `match.<list>`, the number of hits of each list (not stored), `weight.<list>`, the sum of their weights (not stored), and the lists " +
