@@ -12,7 +12,7 @@ the first by place. A post that has 4,096 may have more.
 
 | match | written as | what it finds |
 |---|---|---|
-| ` + "`whole`" + ` | ` + "`krelling dawn`" + ` | whole words in that order, whatever but words stands between them, at most 64; in scripts without spaces two or more characters anywhere. ` + "`#word`" + ` is the hashtag only, ` + "`word`" + ` both |
+| ` + "`whole`" + ` | ` + "`krelling dawn`" + ` | whole words in that order, whatever but words stands between them, at most 64; in scripts without spaces two or more characters anywhere. ` + "`#word`" + ` is the hashtag only, ` + "`$abc`" + ` the cashtag only, ` + "`word` and `abc`" + ` those too |
 | ` + "`prefix`" + ` | ` + "`recruit*`" + ` | words and hashtags that begin so; ` + "`#recruit*`" + ` hashtags only |
 | ` + "`wildcard`" + ` | ` + "`w?rd`, `pre*fix`" + ` | one word or hashtag of at most 256 bytes; ` + "`?`" + ` is one character, ` + "`*`" + ` any number. At most 1,000 without three bytes in a row |
 | ` + "`substring`" + ` | ` + "`substring:abc`" + ` | anywhere, within words and over their borders; at least three bytes when folded |
