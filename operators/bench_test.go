@@ -19,6 +19,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/slab"
 	"github.com/sluicehq/sluice/operators/fingerprint"
+	"github.com/sluicehq/sluice/operators/language"
 	"github.com/sluicehq/sluice/operators/match"
 	"github.com/sluicehq/sluice/operators/normalize"
 	"github.com/sluicehq/sluice/operators/tokenize"
@@ -152,6 +153,9 @@ func BenchmarkSteps(b *testing.B) {
 			for i, name := range []string{"normalize", "tokenize", "fingerprint"} {
 				b.Run(name, func(b *testing.B) { benchStep(b, mem, files, steps[:i+1], recs, size/len(in)) })
 			}
+			b.Run("language", func(b *testing.B) {
+				benchStep(b, mem, files, []step{steps[0], {factory: language.Factory()}}, recs, size/len(in))
+			})
 			b.Run("match-10k", func(b *testing.B) {
 				benchStep(b, mem, files, append(steps[:3:3], list("small.txt")), recs, size/len(in))
 			})

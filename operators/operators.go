@@ -3,6 +3,7 @@ package operators
 
 import (
 	"github.com/sluicehq/sluice/operators/fingerprint"
+	"github.com/sluicehq/sluice/operators/language"
 	"github.com/sluicehq/sluice/operators/match"
 	"github.com/sluicehq/sluice/operators/normalize"
 	"github.com/sluicehq/sluice/operators/rules"
@@ -16,6 +17,7 @@ func All() []pipeline.Factory {
 	return []pipeline.Factory{
 		normalize.Factory(),
 		tokenize.Factory(),
+		language.Factory(),
 		fingerprint.Factory(),
 		match.Factory(),
 		rules.Factory(),

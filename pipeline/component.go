@@ -123,8 +123,9 @@ type SourcePlan interface {
 	New() (Source, error)
 }
 
-// Sink writes epochs. Write may be called for the next epoch only after it
-// returned for the one before; Open and Close frame all writes.
+// Sink writes epochs. Write is called for the next epoch only after it
+// returned for the one before, unless the sink is an [Overlapper]; Open and
+// Close frame all writes.
 type Sink interface {
 	// Open connects and checks that the target fits the schemas that the plan
 	// was given.
@@ -137,6 +138,15 @@ type Sink interface {
 	// harmless.
 	Write(ctx context.Context, key Key, in []Batch) error
 	Close(ctx context.Context) error
+}
+
+// Overlapper is implemented by sinks that write several epochs at a time. The
+// engine then calls Write for as many as Overlap says, each from a goroutine of
+// its own, begun in the order of the epochs. Which of them ends first is open,
+// and after a crash any of them may be there: so the order in which epochs
+// become durable must not matter to the target.
+type Overlapper interface {
+	Overlap() int
 }
 
 // SinkPlan is a sink whose config was checked against the streams it takes.

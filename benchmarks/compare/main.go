@@ -1,6 +1,6 @@
 // Command compare measures Sluice beside plain ClickHouse SQL: the same posts,
 // the same work, the same engine, in one run, in turn. It prints a table of
-// medians and ratios, and writes it to benchmarks/results.md with -write.
+// medians and ratios, and writes it to a file with -write.
 //
 // Rows, by the letters of docs/performance.md:
 //
@@ -13,6 +13,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -56,11 +57,17 @@ func run(ctx context.Context, rounds int, posts, write string) error {
 	}
 
 	const set, substring = "ClickHouse SQL, set form", "ClickHouse SQL, substring form"
-	store := func(database string) func(context.Context) (time.Duration, error) {
-		return func(ctx context.Context) (time.Duration, error) { return ours.store(ctx, database) }
+	store := func(kind string) func(context.Context) (time.Duration, error) {
+		return func(ctx context.Context) (time.Duration, error) { return ours.store(ctx, kind) }
 	}
-	same := func(database string) func(context.Context) (time.Duration, error) {
-		return func(ctx context.Context) (time.Duration, error) { return peer.insertSame(ctx, database) }
+	same := func(kind string) func(context.Context) (time.Duration, error) {
+		return func(ctx context.Context) (time.Duration, error) {
+			database, err := ours.database(ctx, kind)
+			if err != nil {
+				return 0, err
+			}
+			return peer.insertSame(ctx, database)
+		}
 	}
 	contests := []*contest{
 		{name: "A. discarded", peer: set, ours: ours.discard, theirs: peer.selectSet},
@@ -147,12 +154,15 @@ func cpuModel() string {
 
 // ours runs the sluice binary.
 type ours struct {
-	bin, dir string
-	peer     *peer
+	bin, dir  string
+	peer      *peer
+	posts     string // what follows "pipeline: store" for the posts, but for the sink
+	empty     string // the same for a file without posts
+	databases int
 }
 
-// databases are those that ours writes to, with and without rollups.
-var databases = map[string]bool{"norollups": false, "rollups": true}
+// rollups tells of each kind of database whether it has rollups.
+var rollups = map[string]bool{"norollups": false, "rollups": true}
 
 const steps = `
 steps:
@@ -172,30 +182,33 @@ func newOurs(dir string, in *input, p *peer) (*ours, error) {
 	if _, err := os.Stat(bin); err != nil {
 		return nil, fmt.Errorf("%w: run make build first", err)
 	}
-	source := func(path string) string { return fmt.Sprintf("source: {file: {paths: [%q], format: plain}}", path) }
-	body := fmt.Sprintf(steps, in.termsFile)
-	o := &ours{bin: bin, dir: dir, peer: p}
 	empty := filepath.Join(dir, "empty.jsonl")
-	files := map[string]string{"discard": "pipeline: discard\n" + source(in.posts) + body + "sinks: [discard]\n"}
-	for database, rollups := range databases {
-		sink := fmt.Sprintf("sinks: [{clickhouse: {dsn: %q, rollups: %t}}]\n", p.dsn(database), rollups)
-		files[database] = "pipeline: store\n" + source(in.posts) + body + sink
-		files["schema_"+database] = "pipeline: store\n" + source(empty) + body + sink
-	}
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(dir, name+".yaml"), []byte(text), 0o600); err != nil {
-			return nil, err
-		}
-	}
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		return nil, err
 	}
-	for database := range databases { // creates the tables, as a warm server has them
-		if _, err := o.run(context.Background(), "schema_"+database); err != nil {
-			return nil, err
-		}
+	pipeline := func(path string) string {
+		return fmt.Sprintf("pipeline: bench\nsource: {file: {paths: [%q], format: plain}}", path) + fmt.Sprintf(steps, in.termsFile)
 	}
-	return o, nil
+	o := &ours{bin: bin, dir: dir, peer: p, posts: pipeline(in.posts), empty: pipeline(empty)}
+	return o, o.write("discard", o.posts+"sinks: [discard]\n")
+}
+
+func (o *ours) write(name, text string) error {
+	return os.WriteFile(filepath.Join(o.dir, name+".yaml"), []byte(text), 0o600)
+}
+
+// database makes a database with the tables of our sink, as a warm server has
+// them, for one run. Each run has one of its own: after a TRUNCATE the file
+// system searches long for inodes that were not freed just now.
+func (o *ours) database(ctx context.Context, kind string) (string, error) {
+	o.databases++
+	name := fmt.Sprintf("%s_%d", kind, o.databases)
+	sink := fmt.Sprintf("sinks: [{clickhouse: {dsn: %q, rollups: %t}}]\n", o.peer.dsn(name), rollups[kind])
+	if err := errors.Join(o.write(name, o.posts+sink), o.write("schema", o.empty+sink)); err != nil {
+		return "", err
+	}
+	_, err := o.run(ctx, "schema")
+	return name, err
 }
 
 // run times one process from its start to its end, on a fresh checkpoint.
@@ -215,8 +228,9 @@ func (o *ours) run(ctx context.Context, name string) (time.Duration, error) {
 
 func (o *ours) discard(ctx context.Context) (time.Duration, error) { return o.run(ctx, "discard") }
 
-func (o *ours) store(ctx context.Context, database string) (time.Duration, error) {
-	if err := o.peer.truncate(ctx, database); err != nil {
+func (o *ours) store(ctx context.Context, kind string) (time.Duration, error) {
+	database, err := o.database(ctx, kind)
+	if err != nil {
 		return 0, err
 	}
 	d, err := o.run(ctx, database)

@@ -77,7 +77,7 @@ Begin with:  sluice create > pipeline.yaml && sluice run pipeline.yaml`,
 		return usage(fmt.Errorf("%w; `%s --help` lists the flags", err, c.CommandPath()))
 	})
 	root.AddCommand(
-		runCommand(), validateCommand(), graphCommand(), testCommand(), sqlCommand(), clickhouseCommand(),
+		runCommand(), validateCommand(), graphCommand(), testCommand(), explainCommand(), sqlCommand(), clickhouseCommand(),
 		componentsCommand(), createCommand(), versionCommand(), referenceCommand(),
 		&cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: `Exit codes:
   0  success

@@ -134,7 +134,7 @@ type ruleTester struct {
 func (t *ruleTester) run(ctx context.Context, posts []map[string]any) ([]rule.Outcome, error) {
 	out := make([]rule.Outcome, len(posts))
 	for i, post := range posts {
-		rec, err := t.record(i, post)
+		rec, err := postRecord(t.g, "test-"+strconv.Itoa(i), post)
 		if err != nil {
 			out[i].Rejected = err.Error()
 			continue
@@ -156,11 +156,11 @@ func (t *ruleTester) run(ctx context.Context, posts []map[string]any) ([]rule.Ou
 	return out, nil
 }
 
-// record builds a record of one post; columns that the test leaves out are
-// empty, or null where the schema allows it.
-func (t *ruleTester) record(i int, post map[string]any) (rec arrow.Record, err error) {
-	schema := t.g.Nodes[graph.Root].Out
-	row := map[string]any{pipeline.ColID: "test-" + strconv.Itoa(i), pipeline.ColCreatedAt: "2026-01-01T00:00:00Z", pipeline.ColKind: "post"}
+// postRecord builds a record of one post as a decoder would make it; columns
+// that post leaves out are empty, or null where the schema allows it.
+func postRecord(g *graph.Graph, id string, post map[string]any) (arrow.Record, error) {
+	schema := g.Nodes[graph.Root].Out
+	row := map[string]any{pipeline.ColID: id, pipeline.ColCreatedAt: "2026-01-01T00:00:00Z", pipeline.ColKind: "post"}
 	for _, f := range schema.Fields() {
 		v, given := post[f.Name]
 		if given {
@@ -173,10 +173,10 @@ func (t *ruleTester) record(i int, post map[string]any) (rec arrow.Record, err e
 	if err != nil {
 		return nil, err
 	}
-	b := array.NewRecordBuilder(t.g.Mem, schema)
+	b := array.NewRecordBuilder(g.Mem, schema)
 	defer b.Release()
 	if err := b.UnmarshalJSON(js); err != nil {
-		return nil, fmt.Errorf("the test's post does not fit the columns: %w", err)
+		return nil, fmt.Errorf("the post does not fit the columns: %w", err)
 	}
 	return b.NewRecord(), nil
 }

@@ -17,6 +17,33 @@ import (
 type sinkRun struct {
 	plan *graph.Sink
 	sink pipeline.Sink
+	// turns has as many elements as epochs may be written at a time: write n
+	// waits until turns[n%len] is closed, which write n-len does at its end.
+	turns  []chan struct{}
+	writes int
+}
+
+func newSinkRun(plan *graph.Sink, sink pipeline.Sink) *sinkRun {
+	overlap := 1
+	if o, ok := sink.(pipeline.Overlapper); ok {
+		overlap = max(1, o.Overlap())
+	}
+	k := &sinkRun{plan: plan, sink: sink, turns: make([]chan struct{}, overlap)}
+	for i := range k.turns {
+		k.turns[i] = make(chan struct{})
+		close(k.turns[i])
+	}
+	return k
+}
+
+// turn returns what the next write waits for, and what it closes at its end.
+// It is called in the order of the epochs.
+func (k *sinkRun) turn() (before <-chan struct{}, done chan<- struct{}) {
+	i := k.writes % len(k.turns)
+	k.writes++
+	mine := make(chan struct{})
+	before, k.turns[i] = k.turns[i], mine
+	return before, mine
 }
 
 func (s *session) openSinks(ctx context.Context) error {
@@ -25,7 +52,7 @@ func (s *session) openSinks(ctx context.Context) error {
 		plan := &sinks[i]
 		sink, err := plan.Plan.New()
 		if err == nil {
-			s.sinks = append(s.sinks, &sinkRun{plan: plan, sink: sink})
+			s.sinks = append(s.sinks, newSinkRun(plan, sink))
 			err = s.retry(ctx, "sink "+plan.Name+": open", func() error { return sink.Open(ctx) })
 		}
 		if err != nil {
@@ -76,34 +103,77 @@ func (s *session) closeSinks() error {
 	return errors.Join(errs...)
 }
 
-// commit makes epochs durable, one after the other.
+// commit makes epochs durable. Their writes are begun in order, as many at a
+// time as a sink takes, and they are committed in order.
 func (s *session) commit(ctx context.Context) error {
-	for e := range s.staged {
-		if err := s.commitEpoch(ctx, e); err != nil {
+	overlap := 1
+	for _, k := range s.sinks {
+		overlap = max(overlap, len(k.turns))
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var writing []*epoch
+	defer func() {
+		cancel()
+		for _, e := range writing { // after an error: their batches are being read
+			<-e.written
 			e.release()
-			return err
 		}
-		e.release()
-		e.gen.done(s.o.Store)
-		s.inFlight.records.Add(-e.records)
-		s.inFlight.bytes.Add(-e.bytes)
-		s.underWay.Add(-1)
+	}()
+	for in := s.staged; in != nil || len(writing) > 0; {
+		more, first := in, (chan error)(nil)
+		if n := len(writing); n == overlap || n > 0 && writing[n-1].edge {
+			more = nil // what is behind an edge begins when that is committed
+		}
+		if len(writing) > 0 {
+			first = writing[0].written
+		}
 		select {
-		case s.freed <- struct{}{}:
-		default: // the cutter has been told already
+		case e, ok := <-more:
+			if !ok {
+				in = nil
+				continue
+			}
+			if err := s.beginWrite(ctx, e); err != nil {
+				e.release()
+				return err
+			}
+			writing = append(writing, e)
+		case err := <-first:
+			e := writing[0]
+			writing = writing[1:]
+			if err == nil {
+				err = s.commitEpoch(ctx, e)
+			}
+			e.release()
+			if err != nil {
+				return err
+			}
+			s.leave(e)
 		}
 	}
 	return nil
 }
 
-// commitEpoch is the order on which everything rests: intent, sinks,
+// leave makes room for what is read next.
+func (s *session) leave(e *epoch) {
+	e.gen.done(s.o.Store)
+	s.inFlight.records.Add(-e.records)
+	s.inFlight.bytes.Add(-e.bytes)
+	s.underWay.Add(-1)
+	select {
+	case s.freed <- struct{}{}:
+	default: // the cutter has been told already
+	}
+}
+
+// beginWrite records the epoch's intent and begins to write it to all sinks.
+// With commitEpoch it keeps the order on which everything rests: intent, sinks,
 // checkpoint, source.
-func (s *session) commitEpoch(ctx context.Context, e *epoch) error {
-	switch {
-	case e.edge:
-		return s.commitEdge(ctx, e)
-	case e.warm:
-		return nil // durable since an earlier run; only the state was wanted
+func (s *session) beginWrite(ctx context.Context, e *epoch) error {
+	e.written = make(chan error, 1)
+	if e.warm || e.edge {
+		e.written <- nil // durable since an earlier run, and only the state was wanted; or without rows
+		return nil
 	}
 	if s.o.Store != nil {
 		if err := s.o.Store.Intend(checkpoint.Intent{Span: e.span, Manifest: e.gen.manifest}); err != nil {
@@ -112,10 +182,28 @@ func (s *session) commitEpoch(ctx context.Context, e *epoch) error {
 	}
 	group, gctx := errgroup.WithContext(ctx)
 	for i, k := range s.sinks {
-		group.Go(func() error { return s.write(gctx, k, i, e) })
+		before, done := k.turn()
+		group.Go(func() error {
+			defer close(done)
+			select {
+			case <-before:
+			case <-gctx.Done():
+				return context.Cause(gctx)
+			}
+			return s.write(gctx, k, i, e)
+		})
 	}
-	if err := group.Wait(); err != nil {
-		return err
+	go func() { e.written <- group.Wait() }()
+	return nil
+}
+
+// commitEpoch commits an epoch that all sinks have.
+func (s *session) commitEpoch(ctx context.Context, e *epoch) error {
+	switch {
+	case e.edge:
+		return s.commitEdge(ctx, e)
+	case e.warm:
+		return nil
 	}
 	if s.o.Store != nil {
 		if err := s.o.Store.Commit(e.span, e.records, e.snap); err != nil {
@@ -132,7 +220,8 @@ func (s *session) commitEpoch(ctx context.Context, e *epoch) error {
 }
 
 // commitEdge does what has to be done before the first epoch of a generation
-// is written.
+// is begun to be written, and after all epochs of the one before are committed:
+// so there are never intents of two of them.
 func (s *session) commitEdge(ctx context.Context, e *epoch) error {
 	if err := s.tell(ctx, e.gen); err != nil {
 		return err

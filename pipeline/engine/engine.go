@@ -17,10 +17,11 @@
 //   - The stager waits for an epoch's tasks, puts their output into source
 //     order, and runs the later stages by shard.
 //   - The committer records the epoch's intent, writes it to all sinks at
-//     once, commits the checkpoint, and tells the source.
+//     once, commits the checkpoint, and tells the source. A sink may take the
+//     next epochs while it writes one (pipeline.Overlapper).
 //
-// Epochs are staged and committed in the order in which they were sealed,
-// while the workers are at the next ones already.
+// Epochs are staged, begun to be written and committed in the order in which
+// they were sealed, while the workers are at the next ones already.
 //
 // A new graph may take the place of the one that runs (see [Swapper]): the
 // cutter ends the open epochs and begins the next ones with the new graph. Each
@@ -209,6 +210,7 @@ type epoch struct {
 	tasks   []*task
 	out     ports                // what leaves the graph
 	snap    *checkpoint.Snapshot // taken after this epoch
+	written chan error           // gets one value when the writes have ended
 	// edge marks the begin of a generation. It has no span and no rows, and
 	// goes through the queues between the epochs of the old one and the new.
 	edge  bool

@@ -235,6 +235,7 @@ func TestCrashes(t *testing.T) {
 				r.source.Fault = die
 			}
 			r.set.EpochRows = 20 + rnd.Intn(100) // another cut after each restart
+			r.sink.Overlaps = 1 + rnd.Intn(3)
 			err := r.run(context.Background(), abort, tallied)
 			kill()
 			if err == nil {
@@ -250,6 +251,46 @@ func TestCrashes(t *testing.T) {
 		if d := cmp.Diff(want, r.rows()); d != "" {
 			t.Fatalf("seed %d, %d crashes: rows differ from an undisturbed run (-want +got):\n%s", seed, crashes, d)
 		}
+	}
+}
+
+// TestOverlappingWrites holds the first epoch back until as many others as the
+// sink takes at a time have been written: none of them is committed before it.
+func TestOverlappingWrites(t *testing.T) {
+	const overlap = 3
+	parts := map[string][]string{"a": posts(400, "p")}
+	want := undisturbed(t, parts)
+	r := newRig(t, parts)
+	r.sink.Overlaps = overlap
+	r.set.EpochRows, r.set.InFlight = 50, 8
+	var begun atomic.Int64
+	others := make(chan struct{})
+	r.sink.Before = func() error {
+		n := begun.Add(1)
+		if n == overlap {
+			close(others)
+		}
+		if n > 1 {
+			return nil
+		}
+		select {
+		case <-others:
+		case <-time.After(10 * time.Second):
+			return errors.New("the next epochs were not begun while the first was being written")
+		}
+		if at := r.source.Committed("a"); at != "" {
+			return fmt.Errorf("committed up to %q before the first epoch was written", at)
+		}
+		return nil
+	}
+	if err := r.run(context.Background(), context.Background(), tallied); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, r.rows()); d != "" {
+		t.Errorf("rows differ from an undisturbed run (-want +got):\n%s", d)
+	}
+	if at := r.source.Committed("a"); at != "400" {
+		t.Errorf("committed %q, want 400", at)
 	}
 }
 

@@ -251,7 +251,7 @@ func crashAndReload(t *testing.T, parts map[string][]string, yaml func(version i
 				left.Store(rnd.Int63n(100))
 				r.source.Fault = die
 			}
-			r.set.EpochRows = 20 + rnd.Intn(60)
+			r.set.EpochRows, r.sink.Overlaps = 20+rnd.Intn(60), 1+rnd.Intn(3)
 			r.swapper = engine.NewSwapper()
 			r.during = func(put func(string) checkpoint.Hash) func() {
 				return r.keepSwapping(&version, yaml, put)

@@ -214,7 +214,12 @@ type MemorySink struct {
 	// acknowledgement is lost.
 	Before, After func() error
 
+	// Overlaps is how many writes it takes at a time: 1 when it is 0. More at
+	// a time breach the contract.
+	Overlaps int
+
 	mu      sync.Mutex
+	writing int
 	written map[pipeline.Key][pipeline.NumStreams][]string
 	err     error
 	open    bool
@@ -254,8 +259,23 @@ func (m *MemorySink) Close(context.Context) error {
 	return nil
 }
 
+// Overlap implements pipeline.Overlapper.
+func (m *MemorySink) Overlap() int { return max(1, m.Overlaps) }
+
+// begin counts a write that begins (1) or ends (-1).
+func (m *MemorySink) begin(n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.writing += n
+	if m.writing > m.Overlap() && m.err == nil {
+		m.err = fmt.Errorf("%d writes at a time, want at most %d", m.writing, m.Overlap())
+	}
+}
+
 // Write implements pipeline.Sink.
 func (m *MemorySink) Write(ctx context.Context, key pipeline.Key, in []pipeline.Batch) error {
+	m.begin(1)
+	defer m.begin(-1)
 	if m.Before != nil {
 		if err := m.Before(); err != nil {
 			return err

@@ -1,10 +1,11 @@
 package clickhouse
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/apache/arrow/go/v15/arrow"
@@ -21,14 +22,17 @@ const wireRows = 8192
 
 // insertArrow sends the records as an Arrow IPC stream over HTTP, without the
 // columns that hold nothing but their default in all of them: the server fills
-// these in by itself, for less than reading them costs.
-func insertArrow(compression string) inserter {
+// these in by itself, for less than reading them costs. Batches are joined in
+// memory of mem.
+func insertArrow(mem memory.Allocator, compression string) inserter {
 	return func(ctx context.Context, conn driver.Conn, t *target, records []arrow.Record) error {
 		if err := t.check(records); err != nil {
 			return err
 		}
 		sent := t.withoutDefaults(records)
-		return conn.InsertFormat(ctx, "ArrowStream", sent.insert, newIPCReader(sent, records, compression))
+		stream := &ipcStream{mem: mem, target: sent, records: records, compression: compression}
+		defer stream.close()
+		return conn.InsertFormat(ctx, "ArrowStream", sent.insert, stream)
 	}
 }
 
@@ -92,67 +96,135 @@ func allZero(b []byte) bool {
 	return true
 }
 
-// ipcReader encodes records as an Arrow IPC stream, a batch of [wireRows] at a
-// time, as it is read: its memory is that of one batch and its encoding.
-type ipcReader struct {
-	target  *target
-	records []arrow.Record
-	buf     bytes.Buffer
-	writer  *ipc.Writer
-	err     error // what Read returns when buf is empty
+// ipcStream encodes records as an Arrow IPC stream, a batch of [wireRows] at a
+// time, as it is read: its memory is that of one batch. The HTTP client reads it
+// by WriteTo, which hands the columns' buffers to the socket as they are.
+//
+// A request that failed may be read from for a while after it has returned: so
+// the stream holds the records while it is read, and is closed for readers that
+// come later.
+type ipcStream struct {
+	mem         memory.Allocator
+	target      *target
+	records     []arrow.Record
+	compression string
+
+	mu     sync.Mutex
+	closed bool
+	pipe   *io.PipeReader // of Read
 }
 
-func newIPCReader(t *target, records []arrow.Record, compression string) *ipcReader {
-	r := &ipcReader{target: t, records: records}
-	opts := []ipc.Option{ipc.WithSchema(t.schema)}
-	switch compression {
+// hold keeps the records until release is called; not ok when the stream is
+// closed, and they may be gone.
+func (s *ipcStream) hold() (release func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, false
+	}
+	for _, rec := range s.records {
+		rec.Retain()
+	}
+	return func() {
+		for _, rec := range s.records {
+			rec.Release()
+		}
+	}, true
+}
+
+func (s *ipcStream) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	if s.pipe != nil {
+		s.pipe.Close()
+	}
+}
+
+// sendBuffer gathers what is small, such as the padding between two buffers,
+// into writes of this many bytes: the client sends each write as a chunk.
+const sendBuffer = 128 << 10
+
+// WriteTo implements [io.WriterTo].
+func (s *ipcStream) WriteTo(w io.Writer) (int64, error) {
+	release, ok := s.hold()
+	if !ok {
+		return 0, io.ErrClosedPipe
+	}
+	defer release()
+	count := &countingWriter{w: w}
+	buf := bufio.NewWriterSize(count, sendBuffer)
+	opts := []ipc.Option{ipc.WithSchema(s.target.schema), ipc.WithAllocator(s.mem)}
+	switch s.compression {
 	case "lz4":
 		opts = append(opts, ipc.WithLZ4())
 	case "zstd":
 		opts = append(opts, ipc.WithZstd())
 	}
-	r.writer = ipc.NewWriter(&r.buf, opts...)
-	return r
+	to := ipc.NewWriter(buf, opts...)
+	for left := s.records; len(left) > 0; {
+		n, rows := 0, int64(0)
+		for n < len(left) && rows < wireRows {
+			rows += left[n].NumRows()
+			n++
+		}
+		if err := s.send(to, left[:n]); err != nil {
+			return count.n, err
+		}
+		left = left[n:]
+	}
+	if err := to.Close(); err != nil {
+		return count.n, fmt.Errorf("encode %s: %w", s.target.table, err)
+	}
+	return count.n, buf.Flush()
 }
 
-func (r *ipcReader) Read(p []byte) (int, error) {
-	for r.buf.Len() == 0 {
-		if r.err != nil {
-			return 0, r.err
-		}
-		r.err = r.fill()
-	}
-	return r.buf.Read(p)
-}
-
-// fill encodes the next batch, or the end of the stream.
-func (r *ipcReader) fill() error {
-	if len(r.records) == 0 {
-		if err := r.writer.Close(); err != nil {
-			return fmt.Errorf("encode %s: %w", r.target.table, err)
-		}
-		return io.EOF
-	}
-	n, rows := 0, int64(0)
-	for n < len(r.records) && rows < wireRows {
-		rows += r.records[n].NumRows()
-		n++
-	}
-	rec, err := r.target.join(r.records[:n])
+// send encodes one batch.
+func (s *ipcStream) send(to *ipc.Writer, records []arrow.Record) error {
+	rec, err := s.target.join(s.mem, records)
 	if err != nil {
 		return err
 	}
 	defer rec.Release()
-	r.records = r.records[n:]
-	if err := r.writer.Write(rec); err != nil {
-		return fmt.Errorf("encode %s: %w", r.target.table, err)
+	if err := to.Write(rec); err != nil {
+		return fmt.Errorf("encode %s: %w", s.target.table, err)
 	}
 	return nil
 }
 
+// Read implements [io.Reader], for a client that does not know WriteTo.
+func (s *ipcStream) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	if s.pipe == nil {
+		r, w := io.Pipe()
+		s.pipe = r
+		if s.closed {
+			r.Close()
+		}
+		go func() {
+			_, err := s.WriteTo(w)
+			w.CloseWithError(err) // nil is the end
+		}()
+	}
+	pipe := s.pipe
+	s.mu.Unlock()
+	return pipe.Read(p)
+}
+
+type countingWriter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *countingWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
 // join returns the stored columns of records, which were checked, one after
 // the other as one record, to be released.
-func (t *target) join(records []arrow.Record) (arrow.Record, error) {
+func (t *target) join(mem memory.Allocator, records []arrow.Record) (arrow.Record, error) {
 	if len(records) == 1 {
 		return t.project(records[0])
 	}
@@ -170,7 +242,7 @@ func (t *target) join(records []arrow.Record) (arrow.Record, error) {
 		for i, rec := range records {
 			parts[i] = rec.Column(c.index)
 		}
-		col, err := array.Concatenate(parts, memory.DefaultAllocator)
+		col, err := array.Concatenate(parts, mem)
 		if err != nil {
 			return nil, fmt.Errorf("%s: column %q: join %d batches: %w", t.table, c.field.Name, len(records), err)
 		}

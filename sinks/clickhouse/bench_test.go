@@ -134,13 +134,13 @@ func BenchmarkWrite(b *testing.B) {
 		way    inserter
 		change func(*Config)
 	}{
-		{"rollups/batch=1024", 1024, insertArrow("none"), nil},
-		{"rollups/batch=65536", rows, insertArrow("none"), nil},
-		{"plain/batch=1024", 1024, insertArrow("none"), off},
-		{"plain/batch=65536", rows, insertArrow("none"), off},
-		{"plain/lz4", 1024, insertArrow("lz4"), off},
+		{"rollups/batch=1024", 1024, insertArrow(memory.DefaultAllocator, "none"), nil},
+		{"rollups/batch=65536", rows, insertArrow(memory.DefaultAllocator, "none"), nil},
+		{"plain/batch=1024", 1024, insertArrow(memory.DefaultAllocator, "none"), off},
+		{"plain/batch=65536", rows, insertArrow(memory.DefaultAllocator, "none"), off},
+		{"plain/lz4", 1024, insertArrow(memory.DefaultAllocator, "lz4"), off},
 		{"plain/native", 1024, insertNative, off},
-		{"plain/text index", 1024, insertArrow("none"), func(c *Config) { c.Rollups, c.TextIndex = false, true }},
+		{"plain/text index", 1024, insertArrow(memory.DefaultAllocator, "none"), func(c *Config) { c.Rollups, c.TextIndex = false, true }},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
 			epochs := realEpochs(b, 8, rows, bench.batch)

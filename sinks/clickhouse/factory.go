@@ -109,7 +109,7 @@ func (p *plan) New() (pipeline.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sink{cfg: p.cfg, name: p.bc.Name, log: p.bc.Logger, targets: p.targets, created: p.created, ledger: ledger}, nil
+	return &Sink{cfg: p.cfg, name: p.bc.Name, log: p.bc.Logger, mem: p.bc.Mem, targets: p.targets, created: p.created, ledger: ledger}, nil
 }
 
 // Describe lists the tables and the number of columns that go into each.

@@ -12,6 +12,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/memory"
 
 	"github.com/sluicehq/sluice/pipeline"
 )
@@ -23,6 +24,7 @@ type Sink struct {
 	cfg     Config
 	name    string
 	log     *slog.Logger
+	mem     memory.Allocator
 	targets [pipeline.NumStreams]*target
 	ledger  *target
 
@@ -63,7 +65,7 @@ func (s *Sink) prepare(ctx context.Context) error {
 	s.conn, s.version = conn, v
 	s.insert = insertNative
 	if s.http() {
-		s.insert = insertArrow(s.cfg.Compression)
+		s.insert = insertArrow(s.mem, s.cfg.Compression)
 	}
 	migrations, err := loadMigrations(migrationFiles, "migrations")
 	if err != nil {
@@ -139,6 +141,12 @@ func (s *Sink) checkTables(ctx context.Context) error {
 	}
 	return errors.Join(errs...)
 }
+
+// Overlap implements [pipeline.Overlapper]. One INSERT keeps one core of the
+// server busy, and waits for the network, for files and for the ledger in
+// between; two at a time fill the gaps. The tables have no order that the
+// epochs' would matter to, and each INSERT's token is its own.
+func (s *Sink) Overlap() int { return 2 }
 
 // Write stores the epoch: one INSERT a table, then its row in the ledger. Each
 // INSERT has a token made of the key and the table, by which the server drops

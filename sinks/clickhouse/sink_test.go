@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/memory"
 
 	"github.com/sluicehq/sluice/pipeline"
 )
@@ -55,7 +56,7 @@ func TestOneBlock(t *testing.T) {
 	if err := s.conn.Exec(t.Context(), "SYSTEM STOP MERGES posts"); err != nil {
 		t.Fatal(err)
 	}
-	for name, insert := range map[string]inserter{"arrow": insertArrow("none"), "native": insertNative} {
+	for name, insert := range map[string]inserter{"arrow": insertArrow(memory.DefaultAllocator, "none"), "native": insertNative} {
 		s.insert = insert
 		mustWrite(t, s, testKey(len(name)), newFiller(2).epoch(schemas, 40_000))
 	}
@@ -135,7 +136,7 @@ func TestSameRows(t *testing.T) {
 		name   string
 		insert inserter
 	}{
-		{"arrow", insertArrow("none")}, {"arrow lz4", insertArrow("lz4")}, {"arrow zstd", insertArrow("zstd")}, {"native", insertNative},
+		{"arrow", insertArrow(memory.DefaultAllocator, "none")}, {"arrow lz4", insertArrow(memory.DefaultAllocator, "lz4")}, {"arrow zstd", insertArrow(memory.DefaultAllocator, "zstd")}, {"native", insertNative},
 	} {
 		cfg := testConfig(t)
 		cfg.Columns = map[string]string{"region": "LowCardinality(Nullable(String))"}

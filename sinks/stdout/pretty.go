@@ -3,12 +3,11 @@ package stdout
 import (
 	"fmt"
 	"strconv"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
 
+	"github.com/sluicehq/sluice/internal/visible"
 	"github.com/sluicehq/sluice/pipeline"
 )
 
@@ -57,32 +56,32 @@ func (p *pretty) detection(dst []byte, rec arrow.Record, row int) []byte {
 	text := func(name string) string { return rec.Column(p.find[name]).(*array.String).Value(row) }
 	at := rec.Column(p.find["created_at"]).(*array.Timestamp).Value(row)
 	dst = append(dst, at.ToTime(arrow.Millisecond).UTC().Format("2006-01-02 15:04:05.000Z")...)
-	dst = fmt.Appendf(dst, "  %s  %s", visible(text("severity")), visible(text("rule_id")))
-	dst = fmt.Appendf(dst, " v%d (%s, %s)", rec.Column(p.find["rule_version"]).(*array.Uint32).Value(row), visible(text("kind")), visible(text("mode")))
+	dst = fmt.Appendf(dst, "  %s  %s", visible.Text(text("severity")), visible.Text(text("rule_id")))
+	dst = fmt.Appendf(dst, " v%d (%s, %s)", rec.Column(p.find["rule_version"]).(*array.Uint32).Value(row), visible.Text(text("kind")), visible.Text(text("mode")))
 	if score := rec.Column(p.find["score"]).(*array.Float32).Value(row); score != 1 {
 		dst = append(strconv.AppendFloat(append(dst, "  score "...), float64(score), 'f', 3, 32), ' ')
 	}
-	dst = fmt.Appendf(dst, "\n  post %s by %s", visible(text("post_id")), visible(text("author_id")))
+	dst = fmt.Appendf(dst, "\n  post %s by %s", visible.Text(text("post_id")), visible.Text(text("author_id")))
 	if where := text(pipeline.ColSource); where != "" {
-		dst = fmt.Appendf(dst, " from %s at %d", visible(where), rec.Column(p.find[pipeline.ColSourceOffset]).(*array.Int64).Value(row))
+		dst = fmt.Appendf(dst, " from %s at %d", visible.Text(where), rec.Column(p.find[pipeline.ColSourceOffset]).(*array.Int64).Value(row))
 	}
 	body := text("text")
-	dst = fmt.Appendf(dst, "\n  %s\n", visible(body))
+	dst = fmt.Appendf(dst, "\n  %s\n", visible.Text(body))
 	lists, terms := rec.Column(p.find["spans.list"]).(*array.List), rec.Column(p.find["spans.term"]).(*array.List)
 	starts, ends := rec.Column(p.find["spans.start"]).(*array.List), rec.Column(p.find["spans.end"]).(*array.List)
 	from, until := lists.ValueOffsets(row)
 	for i := range int(until - from) {
 		start, end := uint32At(starts, row, i), uint32At(ends, row, i)
-		dst = fmt.Appendf(dst, "    %s: %s at %d..%d", visible(stringAt(lists, row, i)), visible(stringAt(terms, row, i)), start, end)
+		dst = fmt.Appendf(dst, "    %s: %s at %d..%d", visible.Text(stringAt(lists, row, i)), visible.Text(stringAt(terms, row, i)), start, end)
 		if start < end && int64(end) <= int64(len(body)) {
-			dst = fmt.Appendf(dst, " as %s", visible(body[start:end]))
+			dst = fmt.Appendf(dst, " as %s", visible.Text(body[start:end]))
 		}
 		dst = append(dst, '\n')
 	}
 	names, values := rec.Column(p.find["values.name"]).(*array.List), rec.Column(p.find["values.value"]).(*array.List)
 	from, until = names.ValueOffsets(row)
 	for i := range int(until - from) {
-		dst = fmt.Appendf(dst, "    %s = %s\n", visible(stringAt(names, row, i)), visible(stringAt(values, row, i)))
+		dst = fmt.Appendf(dst, "    %s = %s\n", visible.Text(stringAt(names, row, i)), visible.Text(stringAt(values, row, i)))
 	}
 	return dst
 }
@@ -124,44 +123,9 @@ func printed(col arrow.Array, row int) string {
 	}
 	switch a := col.(type) {
 	case *array.Binary:
-		return visible(string(a.Value(row)))
+		return visible.Text(string(a.Value(row)))
 	case *array.Timestamp:
 		return a.Value(row).ToTime(a.DataType().(*arrow.TimestampType).Unit).UTC().Format("2006-01-02 15:04:05.000Z")
 	}
-	return visible(col.ValueStr(row))
-}
-
-// visible returns s with everything escaped that would change a terminal's
-// state or hide or reorder text: control and format characters, bidi controls
-// among them, and bytes that are not UTF-8.
-func visible(s string) string {
-	clean := utf8.ValidString(s)
-	for _, r := range s {
-		clean = clean && harmless(r)
-	}
-	if clean {
-		return s
-	}
-	var out []byte
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && n == 1:
-			out = fmt.Appendf(out, `\x%02x`, s[i])
-		case harmless(r):
-			out = append(out, s[i:i+n]...)
-		case r == '\n':
-			out = append(out, `\n`...)
-		case r == '\t':
-			out = append(out, `\t`...)
-		default:
-			out = fmt.Appendf(out, `\u{%x}`, r)
-		}
-		i += n
-	}
-	return string(out)
-}
-
-func harmless(r rune) bool {
-	return !unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp)
+	return visible.Text(col.ValueStr(row))
 }

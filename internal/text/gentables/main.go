@@ -32,6 +32,7 @@ func main() {
 	for name, write := range map[string]func(*ucd, *bytes.Buffer){
 		filepath.Join("fold", "tables.go"):  writeFold,
 		filepath.Join("token", "tables.go"): writeClasses,
+		filepath.Join("lang", "tables.go"):  writeScripts,
 	} {
 		var b bytes.Buffer
 		write(u, &b)
