@@ -58,8 +58,13 @@ var chainFiles = memFiles{
 func chainConfig(cfg any) {
 	switch c := cfg.(type) {
 	case *match.Config:
-		c.Lists = map[string]match.List{"terms": {Path: "terms.csv"}, "links": {Path: "links.txt", On: "url_domains"},
-			"kinds": {Path: "kinds.yaml"}, "urls": {Terms: []string{"short.example/y"}, On: "urls"}, "tags": {Terms: []string{"da*n"}, On: "hashtags", View: "raw"}}
+		c.Lists = map[string]match.List{
+			"terms": {Path: "terms.csv"},
+			"links": {Path: "links.txt", On: "url_domains"},
+			"kinds": {Path: "kinds.yaml"},
+			"urls":  {Terms: []string{"short.example/y"}, On: "urls"},
+			"tags":  {Terms: []string{"da*n"}, On: "hashtags", View: "raw"},
+		}
 	case *rules.Config:
 		c.Files = []string{"rules.yaml"}
 	}
