@@ -5,7 +5,8 @@
 //	fold     text -> folded view, and the map of its bytes to the original's
 //	token    folded view -> tokens with hashes and spans
 //	simhash  token hashes -> SimHash and exact hash
-//	terms    token hashes -> hits of term lists
+//	terms    token hashes -> hits of term lists: words and phrases
+//	pattern  text -> hits of prefixes, wildcards, substrings, expressions, URLs
 //
 // The generated tables come from the Unicode Character Database, whose files
 // are not in the tree; set UCD to their folder (default: conformance/ucd in
