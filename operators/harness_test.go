@@ -61,8 +61,13 @@ func chainConfig(cfg any) {
 	case *fingerprint.Config:
 		c.MinHash.Bands = 16
 	case *match.Config:
-		c.Lists = map[string]match.List{"terms": {Path: "terms.csv"}, "links": {Path: "links.txt", On: "url_domains"},
-			"kinds": {Path: "kinds.yaml"}, "urls": {Terms: []string{"short.example/y"}, On: "urls"}, "tags": {Terms: []string{"da*n"}, On: "hashtags", View: "raw"}}
+		c.Lists = map[string]match.List{
+			"terms": {Path: "terms.csv"},
+			"links": {Path: "links.txt", On: "url_domains"},
+			"kinds": {Path: "kinds.yaml"},
+			"urls":  {Terms: []string{"short.example/y"}, On: "urls"},
+			"tags":  {Terms: []string{"da*n"}, On: "hashtags", View: "raw"},
+		}
 	case *rules.Config:
 		c.Files = []string{"rules.yaml"}
 	}

@@ -6,7 +6,8 @@
 //	token    folded view -> tokens with hashes and spans
 //	simhash  token hashes -> SimHash and exact hash
 //	minhash  shingle hashes -> MinHash bands
-//	terms    token hashes -> hits of term lists
+//	terms    token hashes -> hits of term lists: words and phrases
+//	pattern  text -> hits of prefixes, wildcards, substrings, expressions, URLs
 //	lang     text -> language, with a confidence
 //
 // The generated tables come from the Unicode Character Database, whose files
