@@ -6,11 +6,16 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -120,6 +125,54 @@ func madeTerms(n int) string {
 	return string(b)
 }
 
+// madePatterns returns lists of the kinds of terms that are not whole words.
+// Their beginnings are the first four letters of words of the posts, as often as
+// they are there, so that the filters let through what real lists would; one
+// in 50 is such a word, the others end as no word does.
+func madePatterns(in []post) memFiles {
+	r := rand.New(rand.NewPCG(5, 6))
+	var running []string
+	for _, p := range in {
+		for w := range strings.FieldsSeq(strings.ToLower(p.text)) {
+			if n := utf8.RuneCountInString(w); n >= 5 && n <= 20 && !strings.ContainsFunc(w, func(r rune) bool { return !unicode.IsLetter(r) }) {
+				running = append(running, w)
+			}
+		}
+	}
+	distinct := slices.Compact(slices.Sorted(slices.Values(running)))
+	word := func() string {
+		if r.IntN(50) == 0 {
+			return distinct[r.IntN(len(distinct))]
+		}
+		return string([]rune(running[r.IntN(len(running))])[:4]) + fmt.Sprintf("q%x", r.Uint32())
+	}
+	lines := func(n int, line func(w string) string) string {
+		var b strings.Builder
+		for range n {
+			b.WriteString(line(word()) + "\n")
+		}
+		return b.String()
+	}
+	kinds := map[string]func(w string) string{
+		"substrings-10k": func(w string) string { return "substring:" + w },
+		"prefixes-10k":   func(w string) string { return w + "*" },
+		"wildcards-10k":  func(w string) string { r := []rune(w); return string(r[:1]) + "?" + string(r[2:]) },
+		"urls-10k":       func(w string) string { return "url:" + w + ".example/" + w },
+		"regexes-1k":     func(w string) string { return `regex:\b` + w + `(?:s|ed|ing)?\s+\w+` },
+	}
+	out, mixed := memFiles{}, ""
+	for _, name := range slices.Sorted(maps.Keys(kinds)) {
+		n := 10_000
+		if strings.HasSuffix(name, "-1k") {
+			n = 1000
+		}
+		out[name+".txt"] = lines(n, kinds[name])
+		mixed += lines(n/5, kinds[name])
+	}
+	out["mixed-10k.txt"] = mixed
+	return out
+}
+
 // batches cuts posts into records.
 func batches(mem memory.Allocator, in []post, size int) (out []arrow.Record) {
 	for len(in) > 0 {
@@ -150,11 +203,17 @@ func BenchmarkSteps(b *testing.B) {
 			list := func(path string) step {
 				return step{match.Factory(), &match.Config{Lists: map[string]match.List{"list": {Path: path}}}}
 			}
+			maps.Copy(files, madePatterns(in))
 			for i, name := range []string{"normalize", "tokenize", "fingerprint"} {
 				b.Run(name, func(b *testing.B) { benchStep(b, mem, files, steps[:i+1], recs, size/len(in)) })
 			}
 			b.Run("language", func(b *testing.B) {
 				benchStep(b, mem, files, []step{steps[0], {factory: language.Factory()}}, recs, size/len(in))
+			})
+			b.Run("fingerprint-minhash", func(b *testing.B) {
+				cfg := fingerprint.Factory().NewConfig().(*fingerprint.Config)
+				cfg.MinHash.Bands = 16
+				benchStep(b, mem, files, append(steps[:2:2], step{fingerprint.Factory(), cfg}), recs, size/len(in))
 			})
 			b.Run("match-10k", func(b *testing.B) {
 				benchStep(b, mem, files, append(steps[:3:3], list("small.txt")), recs, size/len(in))
@@ -162,6 +221,11 @@ func BenchmarkSteps(b *testing.B) {
 			b.Run("match-1M", func(b *testing.B) {
 				benchStep(b, mem, files, append(steps[:3:3], list("large.txt")), recs, size/len(in))
 			})
+			for _, kind := range []string{"substrings-10k", "regexes-1k", "prefixes-10k", "wildcards-10k", "urls-10k", "mixed-10k"} {
+				b.Run("match-"+kind, func(b *testing.B) {
+					benchStep(b, mem, files, append(steps[:3:3], list(kind+".txt")), recs, size/len(in))
+				})
+			}
 			b.Run("all-10k", func(b *testing.B) {
 				benchAll(b, mem, files, append(steps[:3:3], list("small.txt")), recs, size/len(in))
 			})
@@ -171,7 +235,7 @@ func BenchmarkSteps(b *testing.B) {
 
 // cpuTime returns the processor time of the process so far, in nanoseconds. It
 // is steadier than the wall's on shared machines.
-func cpuTime(b *testing.B) int64 {
+func cpuTime(b testing.TB) int64 {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		b.Fatal(err)

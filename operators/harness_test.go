@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
 	"github.com/sluicehq/sluice/operators"
+	"github.com/sluicehq/sluice/operators/fingerprint"
 	"github.com/sluicehq/sluice/operators/match"
 	"github.com/sluicehq/sluice/operators/rules"
 	"github.com/sluicehq/sluice/pipeline"
@@ -20,6 +21,18 @@ import (
 var chainFiles = memFiles{
 	"terms.csv": "term,weight\nzorvath,1\nkrelling dawn,2\nзорват,1\nزورفات,1\n東京,1\n",
 	"links.txt": "short.example\n",
+	"kinds.yaml": `
+- {term: "zor*", weight: 0.5}
+- {term: "z?rvath", language: en}
+- {term: "krel*ng", view: raw}
+- {term: "orva", match: substring}
+- {term: "京", match: substring, view: raw}
+- regex:zorv[aeiou]th\s+\w+
+- regex:[0-9],[0-9]
+- url:example.org
+- {term: "d?w", weight: -2, language: fr}
+- "d*w?"
+`,
 	"rules.yaml": `
 - id: term-twice
   version: 1
@@ -45,8 +58,11 @@ var chainFiles = memFiles{
 // chainConfig changes an operator's default config for the harness's chain.
 func chainConfig(cfg any) {
 	switch c := cfg.(type) {
+	case *fingerprint.Config:
+		c.MinHash.Bands = 16
 	case *match.Config:
-		c.Lists = map[string]match.List{"terms": {Path: "terms.csv"}, "links": {Path: "links.txt", On: "url_domains"}}
+		c.Lists = map[string]match.List{"terms": {Path: "terms.csv"}, "links": {Path: "links.txt", On: "url_domains"},
+			"kinds": {Path: "kinds.yaml"}, "urls": {Terms: []string{"short.example/y"}, On: "urls"}, "tags": {Terms: []string{"da*n"}, On: "hashtags", View: "raw"}}
 	case *rules.Config:
 		c.Files = []string{"rules.yaml"}
 	}
@@ -127,17 +143,16 @@ func TestHits(t *testing.T) {
 	all := operators.All()
 	rec := upstream(t, mem, all)
 	defer rec.Release()
-	i := rec.Schema().FieldIndices(pipeline.ColMatchPrefix + "terms")
-	total := 0
-	col := rec.Column(i[0])
-	for r := range col.Len() {
-		var n int
-		if _, err := fmt.Sscan(col.ValueStr(r), &n); err != nil {
-			t.Fatal(err)
+	terms, total := map[string]int{}, map[string]int{}
+	for r := range int(rec.NumRows()) {
+		for _, h := range hitsOf(rec, r) {
+			total[h.list]++
+			terms[h.list+" "+h.term]++
 		}
-		total += n
 	}
-	if total < 12 {
-		t.Errorf("%d hits of the list terms, want at least 12", total)
+	for list, want := range map[string]int{"terms": 12, "links": 1, "kinds": 20, "urls": 1, "tags": 1} {
+		if total[list] < want {
+			t.Errorf("%d hits of the list %s, want at least %d: %v", total[list], list, want, terms)
+		}
 	}
 }

@@ -61,7 +61,7 @@ const (
 	ColURLDomains = "url_domains"  // List<Utf8>: registrable domains of urls and of URLs in the text
 
 	// fingerprint.
-	ColTextHash = "text_hash" // Uint64: hash of the folded tokens in order; equal for copies
+	ColTextHash = "text_hash" // Uint64: hash of the folded tokens in order, without a leading "RT @user"; equal for copies
 	ColSimHash  = "simhash"   // Uint64: Charikar's SimHash; 0 for a post of no tokens
 	ColMinHash  = "minhash"   // List<Uint32>: MinHash bands, number<<16 | 16 bits; near copies share some
 
@@ -72,7 +72,7 @@ const (
 	ColHitStart    = "hits.start"    // List<Uint32>
 	ColHitEnd      = "hits.end"      // List<Uint32>
 	ColHitView     = "hits.view"     // List<Utf8>: raw, folded, skeleton or squeezed: the first view that shows the term
-	ColHitDisguise = "hits.disguise" // List<Utf8>: what hid the term, such as "leet+spaced"; "" nothing beyond the folded view
+	ColHitDisguise = "hits.disguise" // List<Utf8>: what hid the term, such as "leet+spaced"; "" nothing beyond the folded view; of a bank's hash "distance=2" and so on, "" where it is equal
 	ColHitWeight   = "hits.weight"   // List<Float32>: the term's weight, 1 where the list gives none
 	// ColMatchPrefix + list name: Int32, number of hits of one list (transient).
 	ColMatchPrefix = "match."

@@ -25,7 +25,7 @@ func (a *activation) init(e *Env, m *machine) {
 	a.env, a.cols = e, m.cols
 	a.lists = make(map[string]ref.Val, len(e.lists))
 	for name, l := range e.lists {
-		a.lists["list."+name] = &termList{Lister: types.NewStringList(types.DefaultTypeAdapter, nil), list: l, folder: newFolder()}
+		a.lists["list."+name] = &termList{Lister: types.NewStringList(types.DefaultTypeAdapter, nil), list: l, folder: &folder{}}
 	}
 }
 

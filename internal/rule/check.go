@@ -9,6 +9,8 @@ import (
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common"
 	celast "github.com/google/cel-go/common/ast"
+
+	"github.com/sluicehq/sluice/pipeline"
 )
 
 // condition is a type-checked condition.
@@ -16,7 +18,7 @@ type condition struct {
 	ast   *celast.AST
 	cols  []int    // columns that it looks at, as indices into Env.columns, in order of appearance
 	names []string // what the condition calls each
-	lists []string // lists that it refers to, as match.x or list.x, sorted
+	lists []string // lists that it refers to, as match.x, weight.x or list.x, sorted
 	sets  []*List  // those that it refers to as list.x
 }
 
@@ -139,8 +141,10 @@ func (w *condWalker) ident(x celast.Expr) {
 		w.cond.cols = append(w.cond.cols, i)
 		w.cond.names = append(w.cond.names, shown)
 	}
-	if list, ok := strings.CutPrefix(w.env.columns[i].name, "match."); ok {
-		w.cond.lists = append(w.cond.lists, list)
+	for _, prefix := range []string{pipeline.ColMatchPrefix, pipeline.ColWeightPrefix} {
+		if list, ok := strings.CutPrefix(w.env.columns[i].name, prefix); ok {
+			w.cond.lists = append(w.cond.lists, list)
+		}
 	}
 }
 

@@ -314,7 +314,7 @@ func TestAgainstCEL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lists := map[string]any{"list.words": &termList{Lister: types.NewStringList(types.DefaultTypeAdapter, nil), list: words, folder: newFolder()}}
+	lists := map[string]any{"list.words": &termList{Lister: types.NewStringList(types.DefaultTypeAdapter, nil), list: words, folder: &folder{}}}
 	interpreted, total := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		rec := diffRecord(t, schema)

@@ -68,7 +68,7 @@ func newMachine(env *Env, nodes []node) *machine {
 	m := &machine{
 		nodes: nodes, env: env, vecs: make([]vec, len(nodes)),
 		doms: make([]domain, 1+len(env.columns)), cols: make([]arrow.Array, len(env.columns)),
-		elems: make([]bitset, 1+len(env.columns)), folder: newFolder(),
+		elems: make([]bitset, 1+len(env.columns)), folder: &folder{},
 	}
 	m.act.init(env, m)
 	return m

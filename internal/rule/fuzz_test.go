@@ -105,7 +105,7 @@ func FuzzParseList(f *testing.F) {
 		if err != nil {
 			return
 		}
-		fold := newFolder()
+		fold := &folder{}
 		for term := range l.terms {
 			if again := string(fold.fold([]byte(term))); again != term {
 				t.Fatalf("%q is not folded: %q", term, again)

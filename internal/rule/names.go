@@ -56,7 +56,7 @@ func (e *Env) unknown(name string) string {
 		}
 		return out
 	}
-	for _, prefix := range []string{pipeline.ColMatchPrefix, "list."} {
+	for _, prefix := range []string{pipeline.ColMatchPrefix, pipeline.ColWeightPrefix, "list."} {
 		if !strings.HasPrefix(name, prefix) && name+"." != prefix {
 			continue
 		}

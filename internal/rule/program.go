@@ -133,7 +133,7 @@ func (p *Program) Rules() []*Rule {
 	return out
 }
 
-// Lists returns the term lists that rule i refers to, as match.x or list.x,
+// Lists returns the term lists that rule i refers to, as match.x, weight.x or list.x,
 // sorted.
 func (p *Program) Lists(i int) []string { return p.rules[i].cond.lists }
 

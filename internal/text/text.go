@@ -5,6 +5,7 @@
 //	fold     text -> folded view, and the map of its bytes to the original's
 //	token    folded view -> tokens with hashes and spans
 //	simhash  token hashes -> SimHash and exact hash
+//	minhash  shingle hashes -> MinHash bands
 //	terms    token hashes -> hits of term lists
 //	lang     text -> language, with a confidence
 //
@@ -30,7 +31,7 @@ const (
 	Hashtag      // span and hash are of the name, without '#'
 	Mention      // span and hash are of the handle, without '@'
 	URL          // http://..., https://..., www..., and bare domains
-	Emoji        // one emoji with its modifier, or one flag
+	Emoji        // one emoji sequence
 	Bigram       // two characters of a script without spaces, or one alone
 	Cashtag      // span and hash are of the symbol, without '$'
 	Email        // an e-mail address
@@ -50,6 +51,8 @@ func (k Kind) String() string {
 // Counted reports whether tokens of the kind enter the column token_count.
 func (k Kind) Counted() bool { return k != URL && k != Emoji && k != Email && k != 0 }
 
-// Content reports whether tokens of the kind enter fingerprints. Mentions and
-// URLs do not: copies of a text differ in them first.
-func (k Kind) Content() bool { return k == Word || k == Number || k == Hashtag || k == Bigram }
+// Content reports whether tokens of the kind enter fingerprints. Mentions,
+// addresses and URLs do not: copies of a text differ in them first.
+func (k Kind) Content() bool {
+	return k == Word || k == Number || k == Hashtag || k == Bigram || k == Cashtag
+}

@@ -7,37 +7,48 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/sluicehq/sluice/internal/termlist"
 	"github.com/sluicehq/sluice/pipeline"
 )
 
-// The views that a list can name.
-const (
-	viewFolded = "folded"
-	viewRaw    = "raw"
-)
-
-// maxLists bounds the lists of one step; each is a column of the output.
+// maxLists bounds the lists of one step; each is two columns of the output.
 const maxLists = 1024
 
 // Config is the operator's config.
 type Config struct {
-	Lists map[string]List `koanf:"lists" doc:"term lists by name; match.<name> is the number of hits of a list in rules"`
+	Lists map[string]List `koanf:"lists" doc:"term lists by name; match.<name> is the number of hits of a list in rules, weight.<name> the sum of their weights"`
 }
 
 // List is one term list.
 type List struct {
-	Path  string   `koanf:"path" doc:"file of terms: .csv with a column term, or text with one term a line and # comments"`
+	Path  string   `koanf:"path" doc:"file of terms: .csv with a column term, .yaml with a list of strings or maps, or text with one term a line and # comments"`
 	Terms []string `koanf:"terms" doc:"further terms, written here"`
-	View  string   `koanf:"view" doc:"folded (default): terms and posts are folded first; raw: compared byte for byte"`
-	On    string   `koanf:"on" doc:"text (default), or a column of strings of which a value must equal a term: url_domains (or be below it), hashtags, author_handle, ..."`
+	View  string   `koanf:"view" doc:"folded (default): terms and posts are folded first; raw: compared byte for byte. A term's own view goes before it"`
+	Match string   `koanf:"match" doc:"of terms that name none: whole, prefix, wildcard, substring, regex or url. Default: the marks in the term tell, else whole; url on the column urls"`
+	On    string   `koanf:"on" doc:"text (default), or a column of strings of which a value must match a term: url_domains (or be below it), urls, hashtags, author_handle, ...; or a column of hashes, which makes the list a bank of them: text_hash, simhash, media_hashes"`
+	// Distance is nil where none is given.
+	Distance *int `koanf:"distance" doc:"of a bank of hashes, the bits in which a value may differ from an entry that gives no distance of its own: 0 to 7 on simhash (default 3), 0 to 31 on media_hashes (default 31, for PDQ)"`
 }
 
-// view returns the view with its default.
-func (l *List) view() string {
-	if l.View == "" {
-		return viewFolded
+// view returns the view with its default; Validate has checked it.
+func (l *List) view() termlist.View {
+	if v, err := termlist.ParseView(l.View); err == nil {
+		return v
 	}
-	return l.View
+	return termlist.Folded
+}
+
+// byDefault returns the match of terms that name none; nil where marks tell it.
+func (l *List) byDefault() *termlist.Match {
+	m, err := termlist.ParseMatch(l.Match)
+	switch {
+	case err == nil:
+		return &m
+	case l.on() == pipeline.ColURLs:
+		m = termlist.URL
+		return &m
+	}
+	return nil
 }
 
 // on returns the column with its default.
@@ -68,11 +79,28 @@ func (c *Config) Validate() error {
 		if l.Path == "" && len(l.Terms) == 0 {
 			fail("", "the list has no terms: give path or terms")
 		}
-		if v := l.view(); v != viewFolded && v != viewRaw {
-			fail(".view", "no view is called %q: use %q or %q", v, viewFolded, viewRaw)
+		if l.View != "" {
+			if err := checkView(l.View); err != nil {
+				fail(".view", "%w", err)
+			}
 		}
+		if l.Match != "" {
+			if _, err := termlist.ParseMatch(l.Match); err != nil {
+				fail(".match", "%w", err)
+			}
+		}
+		l.validateBank(fail)
 	}
 	return errors.Join(errs...)
+}
+
+// checkView refuses what is no view, or one that lists cannot name.
+func checkView(name string) error {
+	v, err := termlist.ParseView(name)
+	if err == nil && v != termlist.Raw && v != termlist.Folded {
+		err = fmt.Errorf("lists are not held against the view %q: use raw or folded", name)
+	}
+	return err
 }
 
 // isName reports whether a list's name is an identifier that rules can use.

@@ -1,26 +1,26 @@
 package match
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"slices"
 
 	"github.com/apache/arrow/go/v15/arrow"
-	"github.com/apache/arrow/go/v15/arrow/array"
 
 	"github.com/sluicehq/sluice/internal/column"
-	"github.com/sluicehq/sluice/internal/text/fold"
-	"github.com/sluicehq/sluice/internal/text/terms"
-	"github.com/sluicehq/sluice/internal/text/token"
 	"github.com/sluicehq/sluice/pipeline"
 )
 
 func (p *plan) New() pipeline.Operator {
 	o := &operator{
-		plan: p, rows: column.NewOffsets(p.mem), list: column.NewStrings(p.mem), term: column.NewStrings(p.mem),
+		batch: batch{plan: p, texts: make([]texts, len(p.sources))},
+		rows:  column.NewOffsets(p.mem), list: column.NewStrings(p.mem), term: column.NewStrings(p.mem),
 		start: column.NewFixed[uint32](p.mem), end: column.NewFixed[uint32](p.mem),
 		view: column.NewStrings(p.mem), disguise: column.NewStrings(p.mem), weight: column.NewFixed[float32](p.mem),
+	}
+	for i, s := range p.sources {
+		o.texts[i].from = s
+	}
+	for _, s := range p.searches {
+		o.finders = append(o.finders, s.finder())
 	}
 	for range p.lists {
 		o.counts = append(o.counts, column.NewFixed[int32](p.mem))
@@ -30,14 +30,8 @@ func (p *plan) New() pipeline.Operator {
 }
 
 type operator struct {
-	*plan
-	finder    terms.Finder
-	offsets   fold.Offsets
-	rawTokens token.Tokens
-	rawRows   []int32
-	scanned   []token.Row
-	scratch   []byte
-	hits      []terms.Hit // of the batch; spans are those of the original text
+	batch
+	finders []finder
 
 	counts         []*column.Fixed[int32]   // by list
 	weights        []*column.Fixed[float32] // by list
@@ -50,105 +44,13 @@ type operator struct {
 
 // Process implements [pipeline.Operator].
 func (o *operator) Process(_ context.Context, in pipeline.Batch, emit pipeline.Emit) error {
-	o.hits = o.hits[:0]
-	if o.tokens != nil {
-		o.findFolded(in.Record)
+	o.begin(in.Record)
+	for _, f := range o.finders {
+		o.run(f)
 	}
-	if o.raw != nil {
-		o.findRaw(in.Record)
-	}
-	for i := range o.values {
-		o.findValues(&o.values[i], in.Record)
-	}
-	slices.SortFunc(o.hits, func(a, b terms.Hit) int {
-		// Ids are in the order of the lists, then of the terms in a list.
-		return cmp.Or(cmp.Compare(a.Row, b.Row), cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End), cmp.Compare(a.Term, b.Term))
-	})
-	return emit(pipeline.Batch{Record: column.Append(in.Record, o.out, o.arrays(int(in.Record.NumRows()))...), Stream: in.Stream})
-}
-
-// findFolded finds the terms of the lists on the folded text.
-func (o *operator) findFolded(rec arrow.Record) {
-	rows, hashes := column.ViewList(rec.Column(o.hash))
-	_, starts := column.ViewList(rec.Column(o.plan.start))
-	_, ends := column.ViewList(rec.Column(o.plan.end))
-	_, kinds := column.ViewList(rec.Column(o.kind))
-	folded, original := column.ViewStrings(rec.Column(o.folded)), column.ViewStrings(rec.Column(o.text))
-	found := o.finder.Find(o.tokens, &terms.Text{
-		Hash: hashes.(*array.Uint64).Uint64Values(), Kind: kinds.(*array.Uint8).Uint8Values(),
-		Start: starts.(*array.Uint32).Uint32Values(), End: ends.(*array.Uint32).Uint32Values(),
-		Rows: rows, Offsets: folded.Offsets, Bytes: folded.Data,
-	})
-	row := int32(-1)
-	for _, h := range found {
-		if h.Row != row {
-			row = h.Row
-			o.offsets.Build(original.At(int(row)))
-		}
-		h.Start, h.End = o.offsets.Span(h.Start, h.End)
-		o.hits = append(o.hits, h)
-	}
-}
-
-// findRaw finds the terms of the lists on the text as it is written.
-func (o *operator) findRaw(rec arrow.Record) {
-	texts := column.ViewStrings(rec.Column(o.text))
-	o.rawTokens.Reset()
-	o.rawRows = append(o.rawRows[:0], 0)
-	if n := texts.Len(); cap(o.scanned) < n {
-		o.scanned = make([]token.Row, n)
-	}
-	scanned := o.scanned[:texts.Len()]
-	o.rawTokens.AppendRows(scanned, texts.Data, texts.Offsets)
-	for _, r := range scanned {
-		o.rawRows = append(o.rawRows, r.End)
-	}
-	kinds := o.scratch[:0]
-	for _, k := range o.rawTokens.Kind {
-		kinds = append(kinds, uint8(k))
-	}
-	o.scratch = kinds
-	o.hits = append(o.hits, o.finder.Find(o.raw, &terms.Text{
-		Hash: o.rawTokens.Hash, Kind: kinds, Start: o.rawTokens.Start, End: o.rawTokens.End,
-		Rows: o.rawRows, Offsets: texts.Offsets, Bytes: texts.Data,
-	})...)
-}
-
-// findValues finds the terms of the lists on another column.
-func (o *operator) findValues(v *values, rec arrow.Record) {
-	col := rec.Column(v.column)
-	if !v.list {
-		texts := column.ViewStrings(col)
-		for i := range texts.Len() {
-			o.findValue(v, int32(i), texts.At(i))
-		}
-		return
-	}
-	rows, child := column.ViewList(col)
-	texts := column.ViewStrings(child)
-	for i := range len(rows) - 1 {
-		for j := rows[i]; j < rows[i+1]; j++ {
-			o.findValue(v, int32(i), texts.At(int(j)))
-		}
-	}
-}
-
-// findValue looks one value up.
-func (o *operator) findValue(v *values, row int32, value []byte) {
-	if !v.raw {
-		o.scratch = fold.Append(o.scratch[:0], value)
-		value = o.scratch
-	}
-	for len(value) > 0 {
-		v.set.FindWhole(value, func(term uint32) {
-			o.hits = append(o.hits, terms.Hit{Row: row, Term: term})
-		})
-		dot := bytes.IndexByte(value, '.')
-		if !v.domain || dot < 0 {
-			return
-		}
-		value = value[dot+1:]
-	}
+	o.finish()
+	arrays := o.arrays(int(in.Record.NumRows()))
+	return emit(pipeline.Batch{Record: column.Append(in.Record, o.out, arrays...), Stream: in.Stream})
 }
 
 // arrays returns the finished columns in the order of the schema.
@@ -159,18 +61,18 @@ func (o *operator) arrays(n int) []arrow.Array {
 	}
 	h := 0
 	for row := range n {
-		for ; h < len(o.hits) && int(o.hits[h].Row) == row; h++ {
+		for ; h < len(o.hits) && int(o.hits[h].row) == row; h++ {
 			hit := &o.hits[h]
-			l := o.owner[hit.Term]
-			o.counts[l].Values()[row]++
-			o.weights[l].Values()[row]++
-			o.list.AppendString(o.lists[l].name)
-			o.term.AppendString(o.plan.terms[hit.Term])
-			o.start.Append(hit.Start)
-			o.end.Append(hit.End)
-			o.view.AppendString(o.lists[l].view)
-			o.disguise.AppendString("")
-			o.weight.Append(1)
+			t := &o.plan.terms[hit.term]
+			o.counts[t.list].Values()[row]++
+			o.weights[t.list].Values()[row] += t.weight
+			o.list.AppendString(o.lists[t.list].name)
+			o.term.AppendString(t.text)
+			o.start.Append(hit.start)
+			o.end.Append(hit.end)
+			o.view.AppendString(hit.view.String())
+			o.disguise.AppendString(hit.disguise)
+			o.weight.Append(t.weight)
 		}
 		o.rows.End(o.start.Len())
 	}

@@ -47,8 +47,9 @@ const doc = `Posts go on unchanged; each rule that matches a post adds a row to 
 version and hash, the hits of the term lists that its condition refers to, and the values that it looked at.
 
 A condition is written in CEL. It can name every column that reaches the step; ` + "`author_x`" + ` is also ` + "`author.x`" + `.
-` + "`match.<list>`" + ` is the number of hits of a term list, and ` + "`list.<name>`" + ` a set of terms for the right side of ` + "`in`" + `,
-compared without regard to case. A null makes the condition an error, which is no match; guard it with has():
+` + "`match.<list>`" + ` is the number of hits of a term list, ` + "`weight.<list>`" + ` the sum of their weights, and ` + "`list.<name>`" + ` a set of terms for the right side of ` + "`in`" + `,
+compared folded, as match compares them (words alone: prefixes, wildcards, substrings, expressions and URLs are not in it).
+A null makes the condition an error, which is no match; guard it with has():
 ` + "`has(author.followers) && author.followers < 10`" + `. has() of a string or list asks whether it is not empty.
 
 A rule of mode shadow makes detections that are marked so; a rule of mode off is checked and never evaluated.

@@ -50,10 +50,13 @@ func schema() *arrow.Schema {
 		arrow.Field{Name: pipeline.ColHitTerm, Type: pipeline.ListOf(str)},
 		arrow.Field{Name: pipeline.ColHitStart, Type: pipeline.ListOf(u32)},
 		arrow.Field{Name: pipeline.ColHitEnd, Type: pipeline.ListOf(u32)},
+		arrow.Field{Name: pipeline.ColHitView, Type: pipeline.ListOf(str)},
+		arrow.Field{Name: pipeline.ColHitDisguise, Type: pipeline.ListOf(str)},
+		arrow.Field{Name: pipeline.ColHitWeight, Type: pipeline.ListOf(arrow.PrimitiveTypes.Float32)},
 	)
 	md := arrow.NewMetadata(
-		[]string{"sluice.list.banned_terms", "sluice.list.news_context", "sluice.list.short_links"},
-		[]string{"lists/not-read.csv", "", "lists/shorteners.txt"})
+		[]string{"sluice.list.banned_terms", "sluice.list.news_context", "sluice.list.short_links", "sluice.list_version.banned_terms"},
+		[]string{"lists/not-read.csv", "", "lists/shorteners.txt", "0123456789abcdef"})
 	return arrow.NewSchema(s.Fields(), &md)
 }
 
@@ -62,7 +65,8 @@ func input(t testing.TB, mem memory.Allocator) arrow.Record {
 		"text": "blorb and zindle at short", "lang": "en", "author_id": "a1", "platform": "p", "source": "s", "source_offset": 7,
 		"url_domains": []string{"other.example", "SHORT.example"}, "match.banned_terms": 2, "match.short_links": 1, "text_hash": 11, "simhash": 12,
 		"hits.list": []string{"banned_terms", "banned_terms", "elsewhere"}, "hits.term": []string{"blorb", "zindle", "at"},
-		"hits.start": []int{0, 10, 17}, "hits.end": []int{5, 16, 19}, "created_at": "2026-01-02T00:00:00Z", "author_created_at": "2026-01-01T12:00:00Z",
+		"hits.start": []int{0, 10, 17}, "hits.end": []int{5, 16, 19}, "hits.view": []string{"folded", "squeezed", "raw"},
+		"hits.disguise": []string{"", "leet", ""}, "hits.weight": []float32{1, 0.5, 2}, "created_at": "2026-01-02T00:00:00Z", "author_created_at": "2026-01-01T12:00:00Z",
 	}
 	news := pipelinetest.Row{}
 	maps.Copy(news, hit)
@@ -153,7 +157,7 @@ func TestDetections(t *testing.T) {
 	}
 }
 
-const wantFirst = `{"author_id":"a1","created_at":"2026-01-02 00:00:00","kind":"rule","labels":["recruitment","links"],"lang":"en","mode":"live","owner":"field-team","platform":"p","post_id":"post-1","rule_hash":"d8538c5b69ee83ad4c8ec719c96eadb1104d0ec7fd37905bb41bb8eea1babd66","rule_id":"recruitment-link-burst","rule_version":3,"score":1,"severity":"high","simhash":12,"source":"s","source_offset":7,"spans.end":[5,16],"spans.list":["banned_terms","banned_terms"],"spans.start":[0,10],"spans.term":["blorb","zindle"],"text":"blorb and zindle at short","text_hash":11,"values.name":["match.banned_terms","url_domains","match.news_context"],"values.value":["2","[\"other.example\", \"SHORT.example\"]","0"]}`
+const wantFirst = `{"author_id":"a1","created_at":"2026-01-02 00:00:00","kind":"rule","labels":["recruitment","links"],"lang":"en","lists.name":["banned_terms","news_context","short_links"],"lists.version":["0123456789abcdef","",""],"mode":"live","owner":"field-team","platform":"p","post_id":"post-1","rule_hash":"d8538c5b69ee83ad4c8ec719c96eadb1104d0ec7fd37905bb41bb8eea1babd66","rule_id":"recruitment-link-burst","rule_version":3,"score":1,"severity":"high","simhash":12,"source":"s","source_offset":7,"spans.disguise":["","leet"],"spans.end":[5,16],"spans.list":["banned_terms","banned_terms"],"spans.start":[0,10],"spans.term":["blorb","zindle"],"spans.view":["folded","squeezed"],"spans.weight":[1,0.5],"text":"blorb and zindle at short","text_hash":11,"values.name":["match.banned_terms","url_domains","match.news_context"],"values.value":["2","[\"other.example\", \"SHORT.example\"]","0"]}`
 
 // TestWithoutOptionalSteps checks that detections are made when no match and no
 // fingerprint step ran.

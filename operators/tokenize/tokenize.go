@@ -22,9 +22,9 @@ type Config struct{}
 func Factory() pipeline.Factory {
 	return pipeline.OperatorFactory(pipeline.Factory{
 		Name:    "tokenize",
-		Summary: "cuts the folded text into words, bigrams, hashtags, mentions, URLs and emoji",
-		Doc: "Adds `" + pipeline.ColTokenCount + "` (words, numbers, hashtags, mentions and bigrams), `" + pipeline.ColURLDomains +
-			"` (the registrable domains of the post's urls and of URLs in its text, each once) and, for later steps only, " +
+		Summary: "cuts the folded text into words, bigrams, hashtags, mentions, cashtags, URLs, e-mail addresses and emoji",
+		Doc: "Adds `" + pipeline.ColTokenCount + "` (words, numbers, hashtags, mentions, cashtags and bigrams), `" + pipeline.ColURLDomains +
+			"` (the registrable domains of the post's urls and of URLs in its text, each once, in Unicode and folded: names in Punycode are decoded) and, for later steps only, " +
 			"the lists `tokens.hash`, `tokens.start`, `tokens.end` and `tokens.kind`. Scripts without spaces between words " +
 			"(Han, kana, Thai, Lao, Khmer, Myanmar) are cut into overlapping pairs of characters. Needs a normalize step before it.",
 		Example: "{}\n",
@@ -99,30 +99,32 @@ func (o *operator) Process(_ context.Context, in pipeline.Batch, emit pipeline.E
 	scanned := o.scanned[:folded.Len()]
 	o.tokens.Reset()
 	o.tokens.AppendRows(scanned, folded.Data, folded.Offsets)
-	ends, counts := o.rows.Extend(len(scanned)), o.count.Extend(len(scanned))
-	first := int32(0)
+	ends, counts, domainEnds := o.rows.Extend(len(scanned)), o.count.Extend(len(scanned)), o.domainRows.Extend(len(scanned))
+	first, domains := int32(0), int32(0)
 	for i, row := range scanned {
 		ends[i] = row.End
-		counts[i] = uint32(row.End - first - row.URLs - row.Emoji)
+		counts[i] = uint32(row.End - first - row.URLs - row.Emoji - row.Emails)
 		if from, to := urlRows[i], urlRows[i+1]; row.URLs > 0 || from < to {
-			o.addDomains(folded.At(i), int(first), int(row.URLs), urls, from, to)
+			o.addDomains(folded, i, int(first), int(row.URLs), urls, from, to)
+			domains = int32(o.domain.Len())
 		}
 		first = row.End
-		o.domainRows.End(o.domain.Len())
+		domainEnds[i] = domains
 	}
 	return emit(pipeline.Batch{Record: column.Append(in.Record, o.out, o.arrays()...), Stream: in.Stream})
 }
 
 // addDomains adds to the row of url_domains the domains of urls[from:to] and of
-// the row's URL tokens, in order, each once.
-func (o *operator) addDomains(folded []byte, first, links int, urls column.StringView, from, to int32) {
-	begin := o.domain.Len()
+// the row's links URL tokens, of which the first token has the number first, in
+// order, each once.
+func (o *operator) addDomains(folded column.StringView, row, first, links int, urls column.StringView, from, to int32) {
+	begin, base := o.domain.Len(), int(folded.Offsets[row])
 	for i := from; i < to; i++ {
 		o.addDomain(begin, o.domains.Of(urls.At(int(i))))
 	}
 	for j := first; links > 0; j++ {
 		if o.tokens.Kind[j] == text.URL {
-			o.addDomain(begin, o.domains.OfFolded(folded[o.tokens.Start[j]:o.tokens.End[j]]))
+			o.addDomain(begin, o.domains.OfFolded(folded.Data, base+int(o.tokens.Start[j]), base+int(o.tokens.End[j])))
 			links--
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -140,7 +141,7 @@ func (s *session) commit(ctx context.Context) error {
 			writing = append(writing, e)
 		case err := <-first:
 			e := writing[0]
-			writing = writing[1:]
+			writing = slices.Delete(writing, 0, 1) // forgets its graph too
 			if err == nil {
 				err = s.commitEpoch(ctx, e)
 			}

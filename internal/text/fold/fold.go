@@ -12,7 +12,9 @@
 //     do the voicing marks of kana;
 //   - Arabic tatweel is removed, alef wasla is alef, alef maksura and Farsi yeh
 //     are yeh, keheh and swash kaf are kaf;
-//   - typographic apostrophes and the acute accent as a character are U+0027.
+//   - typographic apostrophes and the acute accent as a character are U+0027;
+//   - what an emoji sequence (UTS #51) is made with stays where it makes one, and
+//     is removed elsewhere: see [inSequence].
 //
 // Folding a folded text changes nothing. All input must be valid UTF-8; other
 // bytes give an unspecified result, but no fault.
@@ -164,6 +166,10 @@ func one(dst []byte, base int, src []byte, i int) ([]byte, int) {
 		n := entry.Length(e)
 		dst = append(dst, byte(e), byte(e>>8), byte(e>>16))
 		dst = dst[:len(dst)-3+n]
+	case e&entry.IsSequence != 0:
+		if inSequence(dst[base:], src[next:], r) {
+			dst = utf8.AppendRune(dst, r)
+		}
 	case e&entry.IsComposing == 0:
 		dst = append(dst, long[e&entry.LongMask]...)
 	default:
@@ -182,6 +188,8 @@ func lookup(r rune) (e uint32, identity bool) {
 	case r < entry.Limit:
 		e = entries[int(index[r>>6])<<6|int(r&63)]
 		return e, e == 0
+	case r >= firstTag && r <= lastTag:
+		return entry.Sequence(false), false
 	case r >= 0xE0000 && r <= 0xE0FFF:
 		return entry.Removed(false), false
 	}

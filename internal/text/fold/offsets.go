@@ -123,7 +123,7 @@ func (o *Offsets) Folded() []byte { return o.folded }
 // come from: whole characters, with the combining marks behind the last one.
 // The folded form of that span is the folded bytes asked for, unless these
 // begin or end within the expansion of one character, such as of a ligature:
-// then it has them within it. An empty or impossible range gives 0, 0.
+// then it has them within it, or within an emoji sequence. An empty or impossible range gives 0, 0.
 func (o *Offsets) Span(from, to uint32) (start, end uint32) {
 	if from >= to || int(to) > len(o.folded) {
 		return 0, 0

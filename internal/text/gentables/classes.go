@@ -30,6 +30,16 @@ func (u *ucd) class(r rune) class.Class {
 		return class.At
 	case ':':
 		return class.Colon
+	case '$':
+		return class.Dollar
+	case 0x200D:
+		return class.Joiner
+	case 0x20E3:
+		return class.Keycap
+	// What Twitter lets be in a hashtag, though it is in no word: maqaf, wave
+	// dash, the double hyphen and middle dot of kana, ditto, tsheg, payerok.
+	case '~', 0x05BE, 0x301C, 0x30A0, 0x30FB, 0x3003, 0x0F0B, 0xA67E:
+		return class.Inner
 	case 0x30FC, 0x3005, 0x3006, 0x3007, 0x303B, // marks of repetition and length, script Common
 		0x3031, 0x3032, 0x3033, 0x3034, 0x3035:
 		return class.Spaceless
@@ -39,7 +49,7 @@ func (u *ucd) class(r rune) class.Class {
 		return class.Modifier
 	case r >= 0x1F1E6 && r <= 0x1F1FF:
 		return class.Regional
-	case u.emoji[r] && r >= 0x2000:
+	case u.emoji[r] && r >= 0x80:
 		return class.Emoji
 	}
 	switch u.category[r] {

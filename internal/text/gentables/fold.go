@@ -130,6 +130,8 @@ func writeFold(u *ucd, b *bytes.Buffer) {
 		switch {
 		case s == string(r) && !context && r >= 0x800:
 			// identity: entry 0
+		case r == joiner || r == keycap:
+			table[r] = entry.Sequence(mark)
 		case s == "":
 			table[r] = entry.Removed(mark)
 		case (len(s) <= 2 || len(s) == 3 && r >= 0x800) && !context:
@@ -150,6 +152,25 @@ func writeFold(u *ucd, b *bytes.Buffer) {
 	}
 	b.WriteString("}\n\n")
 	writePairs(u, b, pairs)
+	writePictographs(u, b, table)
+}
+
+// The characters that stay in the middle and at the end of emoji sequences.
+const joiner, keycap = 0x200D, 0x20E3
+
+// writePictographs writes the ranges of emoji that folding keeps as they are.
+func writePictographs(u *ucd, b *bytes.Buffer, table []uint32) {
+	b.WriteString("\n// pictographs holds the emoji that are their own folded form: first rune, last rune.\nvar pictographs = [...][2]rune{\n")
+	for r := rune(0x2000); r < entry.Limit; r++ {
+		first := r
+		for u.emoji[r] && table[r] == 0 {
+			r++
+		}
+		if r > first {
+			fmt.Fprintf(b, "{%#x, %#x},\n", first, r-1)
+		}
+	}
+	b.WriteString("}\n")
 }
 
 func writePairs(u *ucd, b *bytes.Buffer, pairs map[[2]rune]rune) {

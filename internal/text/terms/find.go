@@ -1,7 +1,6 @@
 package terms
 
 import (
-	"github.com/sluicehq/sluice/internal/text"
 	"github.com/sluicehq/sluice/internal/text/token"
 )
 
@@ -32,15 +31,15 @@ type Finder struct {
 }
 
 // Find returns the hits in the batch, ordered by row and by the token that they
-// begin with: all terms, also those that overlap. The result is valid until
-// the next call.
+// begin with: all terms, also those that overlap, but of one row the first
+// MaxHits alone. The result is valid until the next call.
 func (f *Finder) Find(s *Set, t *Text) []Hit {
 	f.hits = f.hits[:0]
 	if len(t.Rows) == 0 {
 		return f.hits
 	}
 	lo, hi := int(t.Rows[0]), int(t.Rows[len(t.Rows)-1])
-	w := walker{Set: s, Text: t, hits: f.hits}
+	w := walker{Set: s, Text: t, hits: f.hits, last: -1}
 	row := int32(0)
 	for _, j := range f.filter(s, t, lo, hi) {
 		for t.Rows[row+1] <= j {
@@ -48,10 +47,15 @@ func (f *Finder) Find(s *Set, t *Text) []Hit {
 		}
 		w.row, w.end, w.base = row, int(t.Rows[row+1]), t.Offsets[row]
 		w.begin = t.Start[j]
-		k := kindOf[t.Kind[j]&7]
-		w.step(0, k, int(j))
-		if s.tags && text.Kind(t.Kind[j]) == text.Hashtag {
-			w.step(0, tag, int(j))
+		if row != w.last {
+			w.last, w.limit = row, len(w.hits)+MaxHits
+		}
+		if len(w.hits) >= w.limit {
+			continue
+		}
+		w.step(0, kindOf[t.Kind[j]&kindMask], int(j))
+		if sign := tagOf[t.Kind[j]&kindMask]; s.tags && sign != 0 {
+			w.step(0, sign, int(j))
 		}
 	}
 	f.hits = w.hits
@@ -65,20 +69,22 @@ func (f *Finder) filter(s *Set, t *Text, lo, hi int) []int32 {
 		f.candidates = make([]int32, hi-lo)
 	}
 	out, n := f.candidates[:hi-lo], 0
-	hash, kinds := t.Hash[lo:hi], t.Kind[lo:hi]
+	hash, kind := t.Hash[lo:hi], t.Kind[lo:hi]
 	shift, bitmap := s.fshift&63, s.filter
-	if len(kinds) < len(hash) || len(bitmap) == 0 {
+	if len(kind) < len(hash) || len(bitmap) == 0 {
 		return nil
 	}
-	var salts [8]uint64
+	var salts [kinds]uint64
 	for k := range salts {
 		salts[k] = kindOf[k].salt()
 	}
 	mask := uint64(len(bitmap) - 1)
 	for i, h := range hash {
-		bit := (h ^ salts[kinds[i]&7]) >> shift
+		at := h ^ salts[kind[i]&kindMask]
+		bit := at >> shift
+		word := bitmap[bit/64&mask]
 		out[n] = int32(lo + i)
-		n += int(bitmap[bit/64&mask] >> (bit % 64) & 1)
+		n += int(word >> (bit % 64) & (word >> (at >> second % 64)) & 1)
 	}
 	if !s.tags {
 		return out[:n]
@@ -86,14 +92,14 @@ func (f *Finder) filter(s *Set, t *Text, lo, hi int) []int32 {
 	return f.withTags(s, t, lo, hi)
 }
 
-// withTags is filter for sets of which some terms take hashtags only.
+// withTags is filter for sets of which some terms take hashtags or cashtags only.
 func (f *Finder) withTags(s *Set, t *Text, lo, hi int) []int32 {
 	out := f.candidates[:0]
 	for j := lo; j < hi; j++ {
 		h := t.Hash[j]
-		hit := s.mayBegin(h ^ kindOf[t.Kind[j]&7].salt())
-		if text.Kind(t.Kind[j]) == text.Hashtag {
-			hit = hit || s.mayBegin(h^tag.salt())
+		hit := s.mayBegin(h ^ kindOf[t.Kind[j]&kindMask].salt())
+		if sign := tagOf[t.Kind[j]&kindMask]; sign != 0 {
+			hit = hit || s.mayBegin(h^sign.salt())
 		}
 		if hit {
 			out = append(out, int32(j))
@@ -105,7 +111,8 @@ func (f *Finder) withTags(s *Set, t *Text, lo, hi int) []int32 {
 // mayBegin looks a key of the root up in the filter.
 func (s *Set) mayBegin(at uint64) bool {
 	bit := at >> s.fshift
-	return s.filter[bit/64]>>(bit%64)&1 == 1
+	word := s.filter[bit/64]
+	return word>>(bit%64)&(word>>(at>>second%64))&1 == 1
 }
 
 // walker follows the tokens of one row through the trie.
@@ -117,6 +124,8 @@ type walker struct {
 	base  int32  // of the row's text in Bytes
 	begin uint32 // start of the first token
 	hits  []Hit
+	last  int32 // row of the last candidate
+	limit int   // len(hits) at which that row has enough
 }
 
 // step goes from parent by token j, taken as kind k, and on.
@@ -127,6 +136,9 @@ func (w *walker) step(parent uint32, k kind, j int) {
 		return
 	}
 	for _, term := range w.terms[w.first[n]:w.first[n+1]] {
+		if len(w.hits) >= w.limit {
+			return
+		}
 		w.hits = append(w.hits, Hit{Row: w.row, Start: w.begin, End: to, Term: term})
 	}
 	next := j + 1
@@ -137,9 +149,9 @@ func (w *walker) step(parent uint32, k kind, j int) {
 	if w.Start[next] < to {
 		over = joined
 	}
-	w.step(n, kindOf[w.Kind[next]&7]|over, next)
-	if text.Kind(w.Kind[next]) == text.Hashtag {
-		w.step(n, tag|over, next)
+	w.step(n, kindOf[w.Kind[next]&kindMask]|over, next)
+	if sign := tagOf[w.Kind[next]&kindMask]; sign != 0 {
+		w.step(n, sign|over, next)
 	}
 }
 

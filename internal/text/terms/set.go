@@ -23,19 +23,24 @@ import (
 const (
 	MaxTerms  = 4 << 20 // terms of all lists
 	MaxLength = 1 << 10 // bytes of a term, folded or not
+	MaxTokens = 64      // tokens of a term: each may be walked at each place of a text
+	MaxHits   = 1 << 12 // hits of a row that Find returns
 	maxArena  = 1 << 31 // bytes of all distinct tokens
 )
 
 // kind is the class of tokens that one step of a term takes. Words, numbers,
-// hashtags and bigrams are alike to a term that is written without '#'.
+// bigrams, hashtags and cashtags are alike to a term that is written without
+// '#' and '$'.
 type kind uint8
 
 const (
-	plain   kind = iota // a word, number, hashtag or bigram
+	plain   kind = iota // a word, number, bigram, hashtag or cashtag
 	tag                 // a hashtag only
+	cash                // a cashtag only
 	mention             // a mention only
 	emoji
 	url
+	email
 	whole // a value as a whole, not a token: see AddWhole
 	// joined is added where the step overlaps the one before it, as the
 	// bigrams of one run do.
@@ -43,10 +48,20 @@ const (
 )
 
 // kindOf maps a token's kind to what any term takes it for.
-var kindOf = [8]kind{
-	text.Word: plain, text.Number: plain, text.Hashtag: plain, text.Bigram: plain,
-	text.Mention: mention, text.Emoji: emoji, text.URL: url,
+var kindOf = [kinds]kind{
+	text.Word: plain, text.Number: plain, text.Hashtag: plain, text.Bigram: plain, text.Cashtag: plain,
+	text.Mention: mention, text.Emoji: emoji, text.URL: url, text.Email: email,
 }
+
+// kinds is a power of two above all kinds of token, so that a mask bounds them.
+const (
+	kinds    = 16
+	kindMask = kinds - 1
+)
+
+// tagOf maps a token's kind to what only a term with its sign takes it for: 0
+// but for hashtags and cashtags.
+var tagOf = [kinds]kind{text.Hashtag: tag, text.Cashtag: cash}
 
 // salt keeps the kinds apart in the table; that of plain is 0.
 func (k kind) salt() uint64 { return uint64(k) * 0x9fb21c651e98df25 }
@@ -71,7 +86,7 @@ type Set struct {
 	terms  []uint32
 	filter []uint64 // bitmap over the keys of the root's children
 	fshift uint     // bit = key >> fshift
-	tags   bool     // there are terms that begin with a tag
+	tags   bool     // there are terms that begin with a hashtag or cashtag
 }
 
 // key returns the place of the child of parent by a token of this hash.
@@ -122,13 +137,16 @@ func NewBuilder() *Builder {
 // within the list.
 func (b *Builder) Add(id, since uint32, toks *token.Tokens, buf []byte) (duplicate int, err error) {
 	if toks.Len() == 0 {
-		return -1, fmt.Errorf("no word, number, hashtag, mention, URL or emoji in it")
+		return -1, fmt.Errorf("no word, number, hashtag, cashtag, mention, URL, e-mail address or emoji in it; delete the line")
+	}
+	if toks.Len() > MaxTokens {
+		return -1, fmt.Errorf("a phrase of %d words (or characters, in scripts without spaces); the longest has %d: cut it", toks.Len(), MaxTokens)
 	}
 	at := uint32(0)
 	for i := range toks.Len() {
-		k := kindOf[toks.Kind[i]]
-		if toks.Kind[i] == text.Hashtag {
-			k = tag
+		k := kindOf[toks.Kind[i]&(kinds-1)]
+		if sign := tagOf[toks.Kind[i]&(kinds-1)]; sign != 0 {
+			k = sign
 		}
 		if i > 0 && toks.Start[i] < toks.End[i-1] {
 			k |= joined
@@ -163,7 +181,7 @@ func (b *Builder) step(parent uint32, k kind, hash uint64, tok []byte) (uint32, 
 	s.nodes = append(s.nodes, node{parent: parent, kind: k, token: uint32(len(s.arena)), length: uint16(len(tok))})
 	s.arena = append(s.arena, tok...)
 	s.nodes[parent].kids |= 1 << (hash >> 58)
-	if k == tag && parent == 0 {
+	if (k == tag || k == cash) && parent == 0 {
 		s.tags = true
 	}
 	if 2*len(s.nodes) > len(s.slots) {
@@ -241,6 +259,10 @@ const (
 	filterLoad    = 16
 	minFilterBits = 16
 	maxFilterBits = 23
+
+	// second is the first bit of a hash that tells the second bit of a token in
+	// the word of the first one: two bits of one word let half as much through.
+	second = 24
 )
 
 func (s *Set) buildFilter() {
@@ -255,8 +277,9 @@ func (s *Set) buildFilter() {
 	s.fshift = uint(64 - size)
 	for n := uint32(1); int(n) < len(s.nodes); n++ {
 		if s.nodes[n].parent == 0 {
-			bit := s.keyOf(n) >> s.fshift
-			s.filter[bit/64] |= 1 << (bit % 64)
+			at := s.keyOf(n)
+			bit := at >> s.fshift
+			s.filter[bit/64] |= 1<<(bit%64) | 1<<(at>>second%64)
 		}
 	}
 }

@@ -99,7 +99,7 @@ func matches(term *token.Tokens, in []byte, t *Text, row, j int) bool {
 
 // alike reports whether a term's token takes a text's token.
 func alike(want, got text.Kind) bool {
-	if want == text.Hashtag || got == text.Mention || got == text.URL || got == text.Emoji {
+	if want == text.Hashtag || want == text.Cashtag || got == text.Mention || got == text.URL || got == text.Emoji || got == text.Email {
 		return want == got
 	}
 	return want == text.Word || want == text.Number || want == text.Bigram
@@ -155,7 +155,8 @@ func checkSpans(t *testing.T, texts []string, in *Text, hits []Hit) {
 // TestFindEqualsNaive draws terms and texts from a few pieces, so that they
 // overlap, repeat and share beginnings.
 func TestFindEqualsNaive(t *testing.T) {
-	pieces := []string{"a", "b", "c", "1", "#a", "#b", "@a", "@b", "🙂", "東", "東京", "東京都", "京都", "http://a.com", "ab", "é"}
+	pieces := []string{"a", "b", "c", "1", "#a", "#b", "@a", "@b", "🙂", "東", "東京", "東京都", "京都", "http://a.com", "ab", "é",
+		"$a", "$b", "x@a.com", "👩\u200d💻", "👩"}
 	r := rand.New(rand.NewPCG(5, 6))
 	draw := func(n int) string {
 		var s []string
@@ -207,6 +208,12 @@ func TestDuplicates(t *testing.T) {
 	if _, err := b.Add(5, 5, &token.Tokens{}, nil); err == nil {
 		t.Error("a term without tokens was taken")
 	}
+	long := []byte(strings.Repeat("x ", MaxTokens+1))
+	toks.Reset()
+	toks.Append(long, 0, len(long))
+	if _, err := b.Add(5, 5, &toks, long); err == nil || !strings.Contains(err.Error(), "a phrase of 65 words") {
+		t.Errorf("a phrase that is too long: %v", err)
+	}
 	s := b.Build()
 	if s.Len() != 3 {
 		t.Errorf("%d terms, want 3", s.Len())
@@ -227,7 +234,7 @@ func FuzzFind(f *testing.F) {
 		for s := range strings.SplitSeq(strings.ToValidUTF8(list, "?"), "\n") {
 			var toks token.Tokens
 			in := fold.Append(nil, []byte(s))
-			if toks.Append(in, 0, len(in)); toks.Len() > 0 && len(in) <= MaxLength {
+			if toks.Append(in, 0, len(in)); toks.Len() > 0 && toks.Len() <= MaxTokens && len(in) <= MaxLength {
 				terms = append(terms, s)
 			}
 		}
@@ -257,5 +264,19 @@ func BenchmarkFind(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(texts)), "ns/post")
 		})
+	}
+}
+
+// TestSigns checks what terms with and without a sign take.
+func TestSigns(t *testing.T) {
+	text := "abc #abc $abc @abc abc@example.com"
+	for term, want := range map[string]int{
+		"abc": 3, "#abc": 1, "$abc": 1, "@abc": 1, "abc@example.com": 1, "example.com": 0,
+		"abc abc": 2, "#abc $abc": 1, "abc $abc": 1, "$abc #abc": 0,
+	} {
+		var f Finder
+		if got := f.Find(build(t, []string{term}), tokenize([]string{text})); len(got) != want {
+			t.Errorf("%q is found %d times in %q, want %d: %v", term, len(got), text, want, got)
+		}
 	}
 }

@@ -2,19 +2,31 @@ package token
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
+	"unicode/utf8"
 
+	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
 
 	"github.com/sluicehq/sluice/internal/text/fold"
+	"github.com/sluicehq/sluice/internal/text/token/class"
 )
 
 // Domains finds the registrable domain of URLs: the public suffix (of the list
-// that golang.org/x/net carries) and one label more. It remembers the last
-// hosts that it was asked for. It is for one goroutine; the zero value is ready.
+// that golang.org/x/net carries) and one label more. The domain is given in
+// Unicode and folded: labels in Punycode (xn--...) are decoded, so that both
+// spellings of a name are one domain. As everywhere in the folded view, names
+// that differ in diacritics only are one, too.
+//
+// It remembers the last hosts that it was asked for. It is for one goroutine;
+// the zero value is ready.
 type Domains struct {
 	hosts   hosts
 	scratch []byte
+
+	lastShort  uint64 // the last host of less than 8 bytes, and '/'; see OfFolded
+	lastDomain string
 }
 
 // Of returns the registrable domain of a URL, or of a host without a scheme,
@@ -29,8 +41,41 @@ func (d *Domains) Of(url []byte) string {
 	return d.of(d.scratch)
 }
 
-// OfFolded is Of for a URL that is folded already.
-func (d *Domains) OfFolded(url []byte) string { return d.of(Host(url)) }
+// OfFolded is Of for the URL buf[from:to], which is folded already. It may read
+// buf beyond to.
+func (d *Domains) OfFolded(buf []byte, from, to int) string {
+	i := from
+	if to-from > len("https://") {
+		colon := from + len("http")
+		if buf[colon] == 's' {
+			colon++
+		}
+		if buf[colon] == ':' && buf[colon+1] == '/' {
+			i = colon + len("://")
+		}
+	}
+	if i+8 <= to {
+		// Fast path: a host of less than 8 bytes before a path, as the last was.
+		x := binary.LittleEndian.Uint64(buf[i:])
+		slash := x ^ '/'*every
+		slash = (slash - every) &^ slash & highs // the lowest bit is right
+		if slash != 0 {
+			if x &= slash ^ (slash - 1); x != d.lastShort {
+				d.lastShort, d.lastDomain = x, d.of(Host(buf[from:to]))
+			}
+			return d.lastDomain
+		}
+	}
+	// Fast path: a host of ASCII that a path or nothing follows.
+	end := i
+	for end < to && (beside[buf[end]]&named != 0 || buf[end] == '.' || buf[end] == '-') {
+		end++
+	}
+	if end == i || end-i > maxDomain || buf[end-1] == '.' || end < to && buf[end] != '/' {
+		return d.of(Host(buf[from:to]))
+	}
+	return d.hosts.at(buf, i, end).domain
+}
 
 func (d *Domains) of(name []byte) string {
 	if n := len(name); n > 0 && name[n-1] == '.' {
@@ -46,17 +91,22 @@ func (d *Domains) of(name []byte) string {
 // one goroutine. It is 2-way: the two names of a set are the last two.
 type hosts [256][2]host
 
-// host is a host name; the strings share its memory.
+// host is a host name.
 type host struct {
 	name   string
 	domain string // registrable; "" where there is none
-	suffix string // public
+	whole  bool   // the name is a public suffix
+	dotted bool   // its public suffix has two labels at least
 	known  bool   // the suffix is in the list
 }
 
 // of returns what is known of name, which is not empty.
-func (h *hosts) of(name []byte) *host {
-	set := &h[Hash(name)%uint64(len(h))]
+func (h *hosts) of(name []byte) *host { return h.at(name, 0, len(name)) }
+
+// at is of for the name buf[from:to].
+func (h *hosts) at(buf []byte, from, to int) *host {
+	set := &h[hashOf(buf, from, to)%uint64(len(h))]
+	name := buf[from:to]
 	switch string(name) {
 	case set[0].name:
 		return &set[0]
@@ -64,18 +114,93 @@ func (h *hosts) of(name []byte) *host {
 		set[0], set[1] = set[1], set[0]
 		return &set[0]
 	}
-	e := host{name: string(name)}
-	if isAddress(e.name) {
-		e.domain = e.name
-	} else {
-		var icann bool
-		e.suffix, icann = publicsuffix.PublicSuffix(e.name)
-		e.known = icann || strings.IndexByte(e.suffix, '.') >= 0
-		// The error is for names that are suffixes, or have empty labels.
-		e.domain, _ = publicsuffix.EffectiveTLDPlusOne(e.name)
-	}
-	set[0], set[1] = e, set[0]
+	set[0], set[1] = lookUp(string(name)), set[0]
 	return &set[0]
+}
+
+// lookUp asks the public suffix list about a folded name.
+func lookUp(name string) host {
+	h := host{name: name}
+	if isAddress(name) {
+		h.domain = name
+		return h
+	}
+	shown := DecodeLabels(name)
+	listed := encodeLabels(shown)
+	suffix, icann := publicsuffix.PublicSuffix(listed)
+	h.whole = len(suffix) == len(listed)
+	h.dotted = strings.IndexByte(suffix, '.') >= 0
+	h.known = icann || h.dotted
+	// The error is for names that are suffixes, or have empty labels.
+	if domain, err := publicsuffix.EffectiveTLDPlusOne(listed); err == nil {
+		h.domain = lastLabels(shown, strings.Count(domain, ".")+1)
+	}
+	return h
+}
+
+// lastLabels returns the last n labels of name.
+func lastLabels(name string, n int) string {
+	for i := len(name) - 1; i >= 0; i-- {
+		if name[i] == '.' {
+			if n--; n == 0 {
+				return name[i+1:]
+			}
+		}
+	}
+	return name
+}
+
+// punycode begins labels in Punycode (RFC 5890, section 2.3.2.1).
+const punycode = "xn--"
+
+// DecodeLabels returns a folded host name with its labels in Punycode decoded
+// and folded. A label that stands for nothing, or for more than letters, digits,
+// marks and hyphens, stays as it is.
+func DecodeLabels(name string) string {
+	if !strings.Contains(name, punycode) {
+		return name
+	}
+	labels := strings.Split(name, ".")
+	for i, l := range labels {
+		if !strings.HasPrefix(l, punycode) {
+			continue
+		}
+		u, err := idna.Punycode.ToUnicode(l)
+		if err != nil {
+			continue
+		}
+		u = string(fold.Append(nil, []byte(u)))
+		if u != "" && !strings.ContainsFunc(u, notOfLabel) {
+			labels[i] = u
+		}
+	}
+	return strings.Join(labels, ".")
+}
+
+// encodeLabels returns name as the public suffix list has it, in ASCII.
+func encodeLabels(name string) string {
+	isASCII := func(s string) bool {
+		return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
+	}
+	if isASCII(name) {
+		return name
+	}
+	labels := strings.Split(name, ".")
+	for i, l := range labels {
+		if isASCII(l) {
+			continue
+		}
+		if a, err := idna.Punycode.ToASCII(l); err == nil {
+			labels[i] = a
+		}
+	}
+	return strings.Join(labels, ".")
+}
+
+// notOfLabel reports whether r is of no label.
+func notOfLabel(r rune) bool {
+	c := classOf(r)
+	return r != '-' && c != class.Letter && c != class.Digit && c != class.Mark && c != class.Spaceless
 }
 
 // isAddress reports whether name is an IPv4 address or a bracketed IPv6 one.
@@ -98,7 +223,7 @@ func isAddress(name string) bool {
 // Host returns the host of a URL, without user and port; nil where the scheme
 // has none.
 func Host(url []byte) []byte {
-	if i := bytes.IndexByte(url, ':'); i >= 0 && i+2 < len(url) && url[i+1] == '/' && url[i+2] == '/' {
+	if i := bytes.IndexByte(url, ':'); i >= 0 && i+2 < len(url) && url[i+1] == '/' && url[i+2] == '/' && isScheme(url[:i]) {
 		url = url[i+3:]
 	}
 	begin, end, dot, address := 0, len(url), false, false
@@ -127,4 +252,15 @@ func hostIn(h []byte, dot bool) []byte {
 		return nil
 	}
 	return h
+}
+
+// isScheme reports whether b can be the scheme of a URL (RFC 3986, section 3.1):
+// "//" in a path follows none.
+func isScheme(b []byte) bool {
+	for _, c := range b {
+		if !isAlnum(c) && c != '+' && c != '-' && c != '.' {
+			return false
+		}
+	}
+	return true
 }

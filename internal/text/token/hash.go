@@ -42,12 +42,6 @@ func hashOf(buf []byte, from, to int) uint64 {
 	return (h ^ h>>32) * hashEnd
 }
 
-// short is Hash of n <= 16 bytes, which are given as two words.
-func short(n uint, lo, hi uint64) uint64 {
-	h := Mix(hashSeed^uint64(n)*hashLen^lo, hashOther^hi)
-	return (h ^ h>>32) * hashEnd
-}
-
 // masks holds, for each length of up to 16 bytes, which bits of two words are
 // of these.
 var masks = func() (m [17][2]uint64) {

@@ -3,6 +3,7 @@ package token
 import (
 	"encoding/binary"
 	"math/bits"
+	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/text"
 	"github.com/sluicehq/sluice/internal/text/token/class"
@@ -12,7 +13,7 @@ import (
 const (
 	joint  = 1 << iota // after a run: may join it to the next, or begin a URL
 	follow             // after a joint: may be of the next run, or of a URL
-	starts             // before a run: '#' and '@' begin a hashtag or a mention
+	starts             // before a run: may begin a hashtag, mention or cashtag
 	odd                // first in a run: not a letter
 	stops              // ends a URL
 	closes             // is not the last of a URL
@@ -22,7 +23,7 @@ const (
 // beside holds the flags of bytes.
 var beside = func() (f [256]uint8) {
 	for flag, set := range map[uint8]string{
-		starts: "#@", joint: ".,':", odd: "_0123456789", stops: "\x7f \"<>`{}|\\^", closes: ".,:;!?'*_)]~", follow: "/",
+		starts: "#@$", joint: ".,':", odd: "_0123456789", stops: "\x7f \"<>`{}\\^", closes: ".,:;!?'*_)]~|", follow: "/",
 		named | follow: "_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
 	} {
 		for i := range len(set) {
@@ -41,85 +42,83 @@ var beside = func() (f [256]uint8) {
 // joined is not 0 where a run before the bytes a and b may go on behind a.
 func joined(a, b byte) uint8 { return beside[a] & (beside[b] >> 1) & joint }
 
-// scan puts the tokens of one row, whose bitmaps are there.
-func (s *scanner) scan() {
-	s.grow(s.to - s.from)
-	if s.from < s.to && s.buf[s.from]&0xc0 == 0xc0 {
-		if c, _ := s.at(s.from); c == class.Mark { // of nothing in this row
-			s.maps.special[s.from>>3] |= 1 << (s.from & 7)
+// scan puts the tokens of all rows, whose bitmaps and runs are there.
+func (s *scanner) scan(rows []Row, offsets []int32) {
+	for row, run := 0, 0; row < len(rows); row++ {
+		if row, run = s.runs(rows, offsets, row, run); row == len(rows) {
+			return
 		}
-	}
-	if anyOf(s.maps.special, s.from, s.to) {
 		s.walk()
-	} else {
-		s.runs()
+		for begins := s.maps.begins; run < len(begins) && int(begins[run]) < s.to; run++ {
+		}
+		rows[row] = Row{End: int32(s.Len()), URLs: int32(s.urls), Emoji: int32(s.emoji), Emails: int32(s.emails)}
 	}
 }
 
-// runs is scan for rows without special characters.
-func (s *scanner) runs() {
-	in, from, to := s.buf, s.from, s.to
-	// The slices as they would be when full; n is how far they are.
-	n := s.Len()
-	hash, start, stop, kind := s.Hash[:cap(s.Hash)], s.Start[:cap(s.Start)], s.End[:cap(s.End)], s.Kind[:cap(s.Kind)]
-	carry := uint64(0) // 1 where a run reaches into the block
-	next := from       // what is before it is done
-	for k := from >> 6; k<<6 < to; k++ {
-		base := k << 6
-		w := block(s.maps.words, k)
-		w &= ^uint64(0) << max(from-base, 0)
-		w &= ^uint64(0) >> max(base+64-to, 0)
-		prev := w<<1 | carry
-		begins, ends := w&^prev, prev&^w
-		if carry != 0 {
-			ends &= ends - 1
-		}
-		carry = w >> 63
-		begins &= ^uint64(0) << max(next-base, 0)
-		if next > base {
-			ends &= ^uint64(1) << (next - base)
-		}
-		for begins != 0 {
-			i := base + bits.TrailingZeros64(begins)
-			begins &= begins - 1
-			end := base + bits.TrailingZeros64(ends)
-			if ends == 0 {
-				end = s.runEnd(base + 64)
-			}
-			ends &= ends - 1
-			var before byte
-			if i > from {
-				before = in[i-1]
-			}
-			k := text.Word
-			if end+16 >= len(in) || beside[before]&starts|beside[in[i]]&odd|joined(in[end], in[end+1]) != 0 {
-				var to int
-				if k, to = s.oddRun(i, end, before); k == 0 {
-					s.truncate(n)
-					to = s.oddEnd(i, end, before)
-					n = s.Len()
-				}
-				if to > end {
-					next, end = to, to
-					begins &= ^uint64(0) << (next - base)
-					ends &= ^uint64(1) << (next - base)
-				}
-				if k == 0 {
-					continue
-				}
-			}
-			if length := end - i; length <= 16 && i+16 <= len(in) {
-				// Fast path: the hash without a call.
-				x, y := binary.LittleEndian.Uint64(in[i:]), binary.LittleEndian.Uint64(in[i+8:])
-				hash[n] = short(uint(length), x&masks[length][0], y&masks[length][1])
-			} else {
-				hash[n] = hashOf(in, i, end)
-			}
-			start[n], stop[n], kind[n] = uint32(i-from), uint32(end-from), k
-			n++
+// open goes to the text from..to, of which the first token has the number n, and
+// reports whether it has special characters.
+func (s *scanner) open(from, to, n int) (special bool) {
+	s.from, s.to, s.first = from, to, n
+	s.urls, s.emoji, s.emails = 0, 0, 0
+	if from < to && s.buf[from]&0xc0 == 0xc0 {
+		if c, _ := s.at(from); c == class.Mark { // of nothing in this row
+			s.maps.mark(from)
+			s.special = from
 		}
 	}
+	if s.special < from {
+		s.special = s.maps.nextSpecial(from)
+	}
+	return s.special < to
+}
+
+// runs puts the tokens of the rows from row on, up to one with special
+// characters, which it opens and returns. Its first run has the number run;
+// those of the row that it returns begin with next.
+func (s *scanner) runs(rows []Row, offsets []int32, row, run int) (stopped, next int) {
+	begins := s.maps.begins
+	ends, hashes, odds := s.maps.ends[:len(begins)], s.maps.hash[:len(begins)], s.maps.odd[:len(begins)]
+	// The slices as they would be when full; n is how far they are.
+	n := s.Len()
+	hash := s.Hash[:cap(s.Hash)]
+	start, stop, kind := s.Start[:len(hash)], s.End[:len(hash)], s.Kind[:len(hash)]
+	for ; row < len(rows); row++ {
+		from, to := uint32(offsets[row]-offsets[0]), uint32(offsets[row+1]-offsets[0])
+		if s.open(int(from), int(to), n) {
+			break
+		}
+		for run < len(begins) && n < len(hash) {
+			i, end := begins[run], ends[run]
+			if i >= to {
+				break
+			}
+			if odds[run] == 0 {
+				// Fast path: a word.
+				hash[n], start[n], stop[n], kind[n] = hashes[run], i-from, end-from, text.Word
+				n++
+				run++
+				continue
+			}
+			k, rest := s.oddRun(int(i), int(end))
+			if k != 0 {
+				h := hashes[run]
+				if rest != int(end) {
+					h = hashOf(s.buf, int(i), rest)
+				}
+				hash[n], start[n], stop[n], kind[n] = h, i-from, uint32(rest)-from, k
+				n++
+			} else {
+				s.truncate(n)
+				rest = s.oddEnd(int(i))
+				n = s.Len()
+			}
+			for run++; rest > int(end) && run < len(begins) && int(begins[run]) < rest; run++ {
+			}
+		}
+		rows[row] = Row{End: int32(n), URLs: int32(s.urls), Emoji: int32(s.emoji), Emails: int32(s.emails)}
+	}
 	s.truncate(n)
+	return row, run
 }
 
 // runEnd returns the end of the run that i is in, or i where it is in none.
@@ -138,14 +137,32 @@ func (s *scanner) runEnd(i int) int {
 // run i..end, where that takes no reading by character; else 0. The byte before
 // the run and what is behind it may make it more or less than a word. There is
 // nothing special in the run and behind it.
-func (s *scanner) oddRun(i, end int, before byte) (text.Kind, int) {
+func (s *scanner) oddRun(i, end int) (text.Kind, int) {
 	in := s.buf
+	var before byte
+	if i > s.from {
+		before = in[i-1]
+	}
 	switch {
 	case before == '@':
 		if s.plainMention(i, end) {
 			return text.Mention, end
 		}
+	case before == '$' && in[i] > '9':
+	case before == '#' && end < s.to && (in[end] >= utf8.RuneSelf || in[end] == '~' || in[end] == ':'):
 	case end+1 >= s.to || joined(in[end], in[end+1]) == 0:
+		return s.simple(i, end, before), end
+	case in[end] == ':' && before != '#':
+		host := s.afterScheme(i, end)
+		if host == 0 {
+			return s.simple(i, end, before), end // a colon joins nothing
+		}
+		if stop := s.urlEnd(host); stop > host {
+			s.urls++
+			return text.URL, stop
+		}
+	case in[end] == '.' && before == '.' && isAlpha(in[end-1]) && end-i != len("www"):
+		// Within or behind what is no domain: see bareDomain.
 		return s.simple(i, end, before), end
 	case before != '#' && in[end] == '\'' && isAlpha(in[i]):
 		if e := s.contraction(end); e > 0 {
@@ -155,16 +172,9 @@ func (s *scanner) oddRun(i, end int, before byte) (text.Kind, int) {
 	return 0, end
 }
 
-// oddEnd puts what begins with the run i..end, of which oddRun knows nothing,
-// and returns where the scan goes on.
-func (s *scanner) oddEnd(i, end int, before byte) int {
-	if end < s.to && s.buf[end] == ':' && beside[before]&starts == 0 {
-		if u := s.url(i, end); u > end {
-			return s.wholeRuns(u)
-		}
-	}
-	return s.wholeRuns(s.slow(i))
-}
+// oddEnd puts what begins with the run at i, of which oddRun knows nothing, and
+// returns where the scan goes on.
+func (s *scanner) oddEnd(i int) int { return s.wholeRuns(s.slow(i)) }
 
 // wholeRuns puts the rest of the run in which i is, if it is in one, and what
 // follows, up to a place that is in none.
@@ -195,13 +205,22 @@ func (s *scanner) contraction(i int) int {
 // plainMention reports whether the run i..end, behind '@', is a mention of
 // letters, digits and '_' of ASCII and ends there.
 func (s *scanner) plainMention(i, end int) bool {
-	if i-2 >= s.from && at(s.maps.words, i-2)&1 == 1 {
+	if i-2 >= s.from && s.buf[i-2] != ' ' && (at(s.maps.words, i-2)&1 == 1 || bars(s.buf[i-2])) {
 		return false
 	}
 	if end < s.to {
-		if b := s.buf[end]; (b == '.' || b == '-' || b == '@') && end+1 < s.to && isAlnum(s.buf[end+1]) {
-			return false
+		switch b := s.buf[end]; b {
+		case '@', ':':
+			return b == ':' && !s.isScheme(end)
+		case '.', '-':
+			if end+1 < s.to && isAlnum(s.buf[end+1]) {
+				return false
+			}
 		}
+	}
+	if end-i <= 16 && i+16 <= len(s.buf) {
+		x, y, mask := binary.LittleEndian.Uint64(s.buf[i:]), binary.LittleEndian.Uint64(s.buf[i+8:]), &masks[end-i]
+		return (x&mask[0]|y&mask[1])&highs == 0
 	}
 	var all byte
 	for _, b := range s.buf[i:end] {
@@ -215,10 +234,15 @@ func (s *scanner) plainMention(i, end int) bool {
 func (s *scanner) simple(i, end int, before byte) text.Kind {
 	in := s.buf
 	if before == '#' {
-		if in[i] >= 'a' && (i == s.from+1 || in[i-2] <= ' ') {
+		if in[i] < 'a' {
+			return 0
+		}
+		if i == s.from+1 || in[i-2] <= ' ' {
 			return text.Hashtag
 		}
-		return 0
+		if at(s.maps.words, i-2)&1 == 0 {
+			return 0
+		}
 	}
 	if beside[in[i]]&odd == 0 {
 		return text.Word
@@ -256,15 +280,11 @@ func (s *scanner) walk() {
 		if length > 0 && skip+length < window-1 && x<<(63-length) == 0 {
 			// The window shows the run and the byte behind it; there is nothing
 			// special.
-			var before byte
-			if i > s.from {
-				before = s.buf[i-1]
-			}
-			if k, to := s.oddRun(i, end, before); k != 0 {
+			if k, to := s.oddRun(i, end); k != 0 {
 				s.put(i, to, k)
-				i = to
+				i = s.wholeRuns(to)
 			} else {
-				i = s.oddEnd(i, end, before)
+				i = s.oddEnd(i)
 			}
 			continue
 		}
@@ -286,14 +306,7 @@ func (s *scanner) put(from, to int, kind text.Kind) {
 // character, and returns where it ends.
 func (s *scanner) slow(i int) int {
 	if i > s.from {
-		end := i
-		switch s.buf[i-1] {
-		case '#':
-			end = s.hashtag(i - 1)
-		case '@':
-			end = s.mention(i - 1)
-		}
-		if end > i {
+		if end := s.sign(i - 1); end > i {
 			return end
 		}
 	}

@@ -13,11 +13,15 @@
 //     after it; the labels of a domain are joined when it ends in a known public
 //     suffix (see Append);
 //   - the colon joins nothing, and quotation marks do not join Hebrew letters;
-//   - URLs, mentions and hashtags are one token each.
+//   - URLs, e-mail addresses, mentions, hashtags and cashtags are one token each;
+//   - an emoji sequence (UTS #51) is one token: skin tones, joined emoji, flags
+//     of regional indicators or tags, and keycaps.
+//
+// Hashtags, mentions, cashtags and URLs are those of twitter-text, with the
+// exceptions that the tests list with their reasons (testdata/twitter.txt).
 package token
 
 import (
-	"slices"
 	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/text"
@@ -44,12 +48,18 @@ func (t *Tokens) truncate(n int) {
 	t.Hash, t.Start, t.End, t.Kind = t.Hash[:n], t.Start[:n], t.End[:n], t.Kind[:n]
 }
 
-// grow makes room for n more tokens: no text has more of them than bytes.
+// grow makes room for n more tokens: no text has more of them than bytes. All
+// slices have the capacity of Hash at least.
 func (t *Tokens) grow(n int) {
-	t.Hash = slices.Grow(t.Hash, n)
-	t.Start = slices.Grow(t.Start, n)
-	t.End = slices.Grow(t.End, n)
-	t.Kind = slices.Grow(t.Kind, n)
+	n += len(t.Hash)
+	if n <= cap(t.Hash) {
+		return
+	}
+	n += n / 8
+	t.Hash = append(make([]uint64, 0, n), t.Hash...)
+	t.Start = append(make([]uint32, 0, n), t.Start...)
+	t.End = append(make([]uint32, 0, n), t.End...)
+	t.Kind = append(make([]text.Kind, 0, n), t.Kind...)
 }
 
 // Append appends the tokens of the text buf[from:to], in order; their spans
@@ -63,18 +73,17 @@ func (t *Tokens) grow(n int) {
 // It ends before white space, quotes, brackets of markup and characters of
 // scripts without spaces, less closing punctuation.
 //
-// It returns how many of the tokens are URLs and how many emoji: those that are
-// not counted as words are.
-func (t *Tokens) Append(buf []byte, from, to int) (urls, emoji int) {
+// It returns what AppendRows tells of the text.
+func (t *Tokens) Append(buf []byte, from, to int) Row {
 	rows := [1]Row{}
 	t.AppendRows(rows[:], buf, []int32{int32(from), int32(to)})
-	return int(rows[0].URLs), int(rows[0].Emoji)
+	return rows[0]
 }
 
 // Row is what AppendRows tells of a text.
 type Row struct {
-	End         int32 // of the text's tokens: those of the next text begin there
-	URLs, Emoji int32 // tokens of these kinds
+	End                 int32 // of the text's tokens: those of the next text begin there
+	URLs, Emoji, Emails int32 // tokens of these kinds, which are not counted as words
 }
 
 // AppendRows is Append for the texts buf[offsets[i]:offsets[i+1]], one for each
@@ -84,14 +93,12 @@ func (t *Tokens) AppendRows(rows []Row, buf []byte, offsets []int32) {
 		return
 	}
 	base, end := int(offsets[0]), int(offsets[len(rows)])
-	s := scanner{Tokens: t, buf: buf[base:]}
-	t.maps.classify(buf[base:end])
-	for i := range rows {
-		s.from, s.to = int(offsets[i])-base, int(offsets[i+1])-base
-		s.first, s.urls, s.emoji = t.Len(), 0, 0
-		s.scan()
-		rows[i] = Row{End: int32(t.Len()), URLs: int32(s.urls), Emoji: int32(s.emoji)}
-	}
+	s := scanner{Tokens: t, buf: buf[base:], special: -1}
+	t.maps.classify(s.buf, end-base)
+	t.maps.cut(offsets[:len(rows)+1], end-base)
+	t.maps.look(s.buf)
+	t.grow(end - base)
+	s.scan(rows, offsets)
 }
 
 // scanner scans the texts of one call of AppendRows, one after the other.
@@ -101,8 +108,9 @@ type scanner struct {
 	buf      []byte
 	from, to int // the text
 	first    int // the text's first token
+	special  int // the first special character that is not before from
 
-	urls, emoji int // tokens of these kinds
+	urls, emoji, emails int // tokens of these kinds
 }
 
 // at returns the class of the character at i and its length; Other at the end.
@@ -137,8 +145,8 @@ func (s *scanner) before(i int) class.Class {
 	return classOf(r)
 }
 
-// one puts what begins at i, but for hashtags and mentions, and returns where
-// it ends.
+// one puts what begins at i, but for what begins with a sign (see sign), and
+// returns where it ends.
 func (s *scanner) one(i int) int {
 	c, size := s.at(i)
 	switch c {
@@ -148,6 +156,8 @@ func (s *scanner) one(i int) int {
 		return s.bigrams(i)
 	case class.Emoji, class.Modifier, class.Regional:
 		return s.pictograph(i)
+	case class.Keycap:
+		s.signKeycap(i, i+size)
 	}
 	return i + size
 }
@@ -177,6 +187,9 @@ func (s *scanner) word(i int) int {
 	if end < s.to {
 		if u := s.url(start, end); u > end {
 			return u
+		}
+		if k := s.keycap(start, end); k > end {
+			return k
 		}
 	}
 	switch {
@@ -231,70 +244,6 @@ func (s *scanner) cluster(i int) int {
 		}
 		i += size
 	}
-}
-
-// pictograph puts the emoji or flag at i and returns its end.
-func (s *scanner) pictograph(i int) int {
-	c, size := s.at(i)
-	end := i + size
-	next, size := s.at(end)
-	if c == class.Regional && next == class.Regional {
-		end += size
-	}
-	for c == class.Emoji && next == class.Modifier {
-		end += size
-		next, size = s.at(end)
-	}
-	s.put(i, end, text.Emoji)
-	s.emoji++
-	return end
-}
-
-// hashtag puts the hashtag at i, which is a '#', and returns its end, or i+1
-// where none is.
-func (s *scanner) hashtag(i int) int {
-	if b := s.before(i); inWord(b) || b == class.Spaceless || i > s.from && s.buf[i-1] == '&' {
-		return i + 1
-	}
-	end, named := i+1, false
-	for {
-		c, size := s.at(end)
-		if !inWord(c) && c != class.Spaceless {
-			break
-		}
-		named = named || c == class.Letter || c == class.Spaceless
-		end += size
-	}
-	if !named {
-		return i + 1
-	}
-	s.put(i+1, end, text.Hashtag)
-	return end
-}
-
-// mention puts the mention at i, which is an '@', and returns its end, or i+1
-// where none is. Handles are those of Twitter (name), Bluesky (name.host) and
-// Mastodon (name@host).
-func (s *scanner) mention(i int) int {
-	if inWord(s.before(i)) {
-		return i + 1
-	}
-	end := i + 1
-	for end < s.to {
-		b := s.buf[end]
-		if beside[b]&named == 0 {
-			joint := (b == '.' || b == '-' || b == '@') && end > i+1 && end+1 < s.to && isAlnum(s.buf[end+1])
-			if !joint {
-				break
-			}
-		}
-		end++
-	}
-	if end == i+1 {
-		return end
-	}
-	s.put(i+1, end, text.Mention)
-	return end
 }
 
 func isAlnum(b byte) bool {

@@ -59,10 +59,8 @@ func plain(buf []byte) *Tokens {
 	s.grow(len(buf))
 	for i := 0; i < s.to; {
 		switch c, _ := s.at(i); c {
-		case class.Hash:
-			i = s.hashtag(i)
-		case class.At:
-			i = s.mention(i)
+		case class.Hash, class.At, class.Dollar:
+			i = s.sign(i)
 		default:
 			i = s.one(i)
 		}
@@ -105,7 +103,7 @@ func check(t *testing.T, in []byte, toks *Tokens) {
 		if s >= e || int(e) > len(in) {
 			t.Fatalf("%+q: token %d is %d..%d", in, i, s, e)
 		}
-		if toks.Kind[i] == 0 || toks.Kind[i] > text.Bigram {
+		if toks.Kind[i] == 0 || toks.Kind[i] > text.Email {
 			t.Fatalf("%+q: token %d is of kind %d", in, i, toks.Kind[i])
 		}
 		if got := Hash(bytes.Clone(in[s:e])); got != toks.Hash[i] {
@@ -167,18 +165,14 @@ func FuzzTokens(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte, before, after uint8) {
 		var toks Tokens
-		urls, emoji := toks.Append(in, 0, len(in))
+		row := toks.Append(in, 0, len(in))
 		check(t, in, &toks)
+		n := map[text.Kind]int32{}
 		for _, k := range toks.Kind {
-			switch k {
-			case text.URL:
-				urls--
-			case text.Emoji:
-				emoji--
-			}
+			n[k]++
 		}
-		if urls != 0 || emoji != 0 {
-			t.Fatalf("%+q: the numbers of URLs and emoji are wrong by %d and %d", in, urls, emoji)
+		if want := (Row{int32(toks.Len()), n[text.URL], n[text.Emoji], n[text.Email]}); row != want {
+			t.Fatalf("%+q: counts %+v, want %+v", in, row, want)
 		}
 		if !utf8.Valid(in) {
 			return // no fault, and tokens within the text: that is all
@@ -188,16 +182,31 @@ func FuzzTokens(f *testing.F) {
 		buf := bytes.Repeat([]byte("z"), int(before))
 		from := len(buf)
 		buf = append(append(buf, in...), bytes.Repeat([]byte("."), int(after))...)
-		n := toks.Len()
+		all := toks.Len()
 		toks.Append(buf, from, from+len(in))
-		if toks.Len() != 2*n {
-			t.Fatalf("%+q: %d tokens, in a larger buffer %d", in, n, toks.Len()-n)
+		if toks.Len() != 2*all {
+			t.Fatalf("%+q: %d tokens, in a larger buffer %d", in, all, toks.Len()-all)
 		}
-		for i := range n {
-			if toks.Hash[i] != toks.Hash[n+i] || toks.Start[i] != toks.Start[n+i] || toks.End[i] != toks.End[n+i] || toks.Kind[i] != toks.Kind[n+i] {
+		for i := range all {
+			if toks.Hash[i] != toks.Hash[all+i] || toks.Start[i] != toks.Start[all+i] || toks.End[i] != toks.End[all+i] || toks.Kind[i] != toks.Kind[all+i] {
 				t.Fatalf("%+q: token %d differs in a larger buffer", in, i)
 			}
 		}
 		checkRows(t, in, int(before), int(after))
 	})
+}
+
+// TestOfFolded checks that both ways to a URL's domain agree.
+func TestOfFolded(t *testing.T) {
+	var a, b Domains
+	for _, url := range []string{
+		"http://t.co/abc", "https://www.example.com", "https://user@example.com/x", "http://example.com:80/", "http://example.com./",
+		"www.example.com/a", "example.co.uk", "http://[::1]/", "http://a..b/", "http://x", "http://", "https://1.2.3.4/", "abcd:80/a.com",
+		"http://xn--e1afmkfd.com?x", "http://пример.рф/x", "http://-a.com", "http://a_b.com",
+		"t.co/x://good.com", "t.co/a", "http://t.co/a", "bit.ly/a", "a@b.com/", "http:///x", "http://a.de:1/x",
+	} {
+		if got, want := b.OfFolded([]byte("pad "+url+" /more.org"), 4, 4+len(url)), a.Of([]byte(url)); got != want {
+			t.Errorf("%s: %q, want %q", url, got, want)
+		}
+	}
 }

@@ -2,7 +2,8 @@ package token
 
 import (
 	"bytes"
-	"strings"
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/text"
@@ -18,11 +19,11 @@ func (s *scanner) url(start, end int) int {
 	rest := s.buf[end:s.to]
 	switch s.buf[end] {
 	case ':':
-		w := string(s.buf[start:end])
-		if (w != "http" && w != "https") || len(rest) < 4 || rest[1] != '/' || rest[2] != '/' {
+		host := s.afterScheme(start, end)
+		if host == 0 {
 			return end
 		}
-		return s.putURL(start, end+3, end)
+		return s.putURL(start, host, end)
 	case '.':
 		if len(rest) < 2 || !isAlnum(rest[1]) {
 			return end
@@ -33,6 +34,18 @@ func (s *scanner) url(start, end int) int {
 		return s.bareDomain(start, end)
 	}
 	return end
+}
+
+// afterScheme returns where the host begins of the URL of which the scheme is
+// start..end, before a colon, or 0 where something else is there.
+func (s *scanner) afterScheme(start, end int) int {
+	if end+3 >= s.to || end-start != 4 && (end-start != 5 || s.buf[end-1] != 's') {
+		return 0
+	}
+	if binary.LittleEndian.Uint32(s.buf[start:]) != 'h'|'t'<<8|'t'<<16|'p'<<24 || s.buf[end+1] != '/' || s.buf[end+2] != '/' {
+		return 0
+	}
+	return end + 3
 }
 
 // putURL puts the URL at start whose host begins at host.
@@ -48,9 +61,13 @@ func (s *scanner) putURL(start, host, end int) int {
 
 // urlEnd returns the end of the URL whose host begins at host.
 func (s *scanner) urlEnd(host int) int {
+	if bytes.HasPrefix(s.buf[host:s.to], []byte(shortener)) {
+		if end := s.shortEnd(host + len(shortener)); end > 0 {
+			return end
+		}
+	}
 	i := host
-	foreign, _ := s.at(host)
-	inHost := foreign == class.Spaceless // such hosts are there, but rare
+	inHost, foreign := true, false // labels that begin with a Spaceless character have more
 	for i < s.to {
 		b := s.buf[i]
 		if b < utf8.RuneSelf {
@@ -58,27 +75,91 @@ func (s *scanner) urlEnd(host int) int {
 				break
 			}
 			inHost = inHost && b != '/'
+			foreign = foreign && b != '.'
 			i++
 			continue
 		}
 		c, size := s.at(i)
-		if !inWord(c) && !(inHost && c == class.Spaceless) {
-			break
+		switch {
+		case c == class.Spaceless && inHost:
+			if foreign = foreign || i == host || s.buf[i-1] == '.'; !foreign {
+				return s.trimURL(host, i)
+			}
+		case !inWord(c) && !s.isDash(i, size), !inHost && isHangul(s.buf[i:]):
+			return s.trimURL(host, i)
 		}
 		i += size
 	}
-	u := s.buf[host:i]
-	for len(u) > 0 {
-		switch b := u[len(u)-1]; {
-		case b == ')' && bytes.IndexByte(u, '(') >= 0:
-			return host + len(u)
-		case beside[b]&closes != 0:
-			u = u[:len(u)-1]
-		default:
-			return host + len(u)
+	return s.trimURL(host, i)
+}
+
+// isDash reports whether an en dash or em dash is at i, and more of a word
+// behind it.
+func (s *scanner) isDash(i, size int) bool {
+	if r, _ := utf8.DecodeRune(s.buf[i:s.to]); r != 0x2013 && r != 0x2014 {
+		return false
+	}
+	c, _ := s.at(i + size)
+	return inWord(c)
+}
+
+// isHangul reports whether b begins with a syllable of Hangul: Korean puts its
+// particles behind a URL without a space.
+func isHangul(b []byte) bool {
+	r, _ := utf8.DecodeRune(b)
+	return r >= 0xAC00 && r <= 0xD7A3
+}
+
+// trimURL returns the end of the URL host..end, less closing punctuation. A
+// bracket closes none where one was opened.
+func (s *scanner) trimURL(host, end int) int {
+	opened := -1 // not looked for yet
+	for ; end > host && beside[s.buf[end-1]]&closes != 0; end-- {
+		if s.buf[end-1] != ')' {
+			continue
+		}
+		if opened < 0 {
+			if opened = bytes.IndexByte(s.buf[host:end], '('); opened < 0 {
+				opened = end
+			}
+		}
+		if host+opened < end {
+			break
 		}
 	}
-	return host
+	return end
+}
+
+// shortener is the beginning of links of Twitter's shortener behind their
+// scheme. Their paths are of letters and digits.
+const shortener = "t.co/"
+
+// shortEnd returns the end of the link whose path begins at i, or 0 where
+// something else is there: it has no path, or a query.
+func (s *scanner) shortEnd(i int) int {
+	path := i
+	i = s.alnumEnd(i)
+	if i == path || i+1 < s.to && s.buf[i] == '?' && isAlnum(s.buf[i+1]) {
+		return 0
+	}
+	return i
+}
+
+// alnumEnd returns the end of the letters and digits of ASCII at i.
+func (s *scanner) alnumEnd(i int) int {
+	for ; i+8 <= len(s.buf); i += 8 {
+		x := binary.LittleEndian.Uint64(s.buf[i:])
+		if rest := (^alnumASCII(x&^highs) | x) & highs; rest != 0 {
+			return min(i+bits.TrailingZeros64(rest)/8, s.to)
+		}
+		if i >= s.to {
+			return s.to
+		}
+	}
+	for i < s.to && isAlnum(s.buf[i]) {
+		i++
+	}
+	return min(i, s.to)
 }
 
 // bareDomain puts the URL without a scheme whose domain has buf[start:end] in
@@ -87,7 +168,7 @@ func (s *scanner) bareDomain(start, end int) int {
 	for start > s.from && (isAlnum(s.buf[start-1]) || s.buf[start-1] == '-') {
 		start--
 	}
-	if b := s.before(start); inWord(b) || b == class.At || b == class.Dot || s.buf[start] == '-' {
+	if b := s.before(start); inWord(b) || b == class.At || b == class.Dot || b == class.Dollar || s.buf[start] == '-' {
 		return end
 	}
 	stop := end
@@ -101,10 +182,10 @@ func (s *scanner) bareDomain(start, end int) int {
 	if c, _ := s.at(stop); stop-start > maxDomain || c == class.At || inWord(c) || !s.isDomain(s.buf[start:stop], path) {
 		return end
 	}
-	for n := s.Len(); n > s.first && int(s.End[n-1]) > start-s.from; n-- {
-		s.truncate(n - 1) // words all
+	if !s.takeBack(start) {
+		return end
 	}
-	if path {
+	if stop < s.to && s.buf[stop] == '/' {
 		stop = max(stop, s.urlEnd(start))
 	}
 	s.put(start, stop, text.URL)
@@ -123,8 +204,5 @@ func (s *scanner) isDomain(d []byte, path bool) bool {
 		s.hosts = new(hosts)
 	}
 	h := s.hosts.of(d)
-	if len(h.suffix) == len(d) || !h.known {
-		return false
-	}
-	return len(d)-dot > 3 || path || strings.IndexByte(h.suffix, '.') >= 0
+	return h.known && !h.whole && (len(d)-dot > 3 || path || h.dotted)
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"maps"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,20 +11,18 @@ import (
 
 	"github.com/sluicehq/sluice/internal/text"
 	"github.com/sluicehq/sluice/internal/text/fold"
+	"github.com/sluicehq/sluice/internal/text/token/class"
 )
 
 // TestWordBreak holds words against UAX #29's own tests (WordBreakTest.txt of
 // Unicode 14), in the folded view: each word or number must begin and end at a
-// break, and hold none. What differs is what the package comment says, and the
-// counts are pinned so that a change is seen.
+// break, and hold none, and each letter and digit must be in a token. What
+// differs is what the package comment says, by rule of UAX #29, and the counts
+// are pinned so that a change is seen.
 func TestWordBreak(t *testing.T) {
-	dir := os.Getenv("SLUICE_DATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "..", "shared", "data")
-	}
-	file, err := os.Open(filepath.Join(dir, "conformance", "ucd_break_tests", "WordBreakTest.txt"))
+	file, err := os.Open(conformance(t, "ucd_break_tests", "WordBreakTest.txt"))
 	if err != nil {
-		t.Skipf("no conformance data: %v; set SLUICE_DATA", err)
+		t.Fatal(err)
 	}
 	defer file.Close()
 	lines, deviations := 0, map[string]int{}
@@ -38,6 +35,7 @@ func TestWordBreak(t *testing.T) {
 		in, breaks := breakTest(t, line)
 		var toks Tokens
 		toks.Append(in, 0, len(in))
+		covered(t, line, in, &toks)
 		for i, k := range toks.Kind {
 			if k != text.Word && k != text.Number {
 				continue
@@ -49,14 +47,34 @@ func TestWordBreak(t *testing.T) {
 			}
 			if !breaks[s] || !breaks[e] || inside {
 				reason := deviation(line, in, s, e)
+				t.Logf("%s: %+q of %+q", reason, in[s:e], in)
 				if deviations[reason]++; reason == "" {
 					t.Errorf("%s: word %+q of %+q, breaks %v", line, in[s:e], in, breaks)
 				}
 			}
 		}
 	}
+	logReasons(t, "WordBreakTest.txt (of words; the cases are lines)", lines, deviations)
 	if want := map[string]int{noJoin: 35, joinerGone: 2, kanaApart: 1}; lines != 1823 || !maps.Equal(deviations, want) {
 		t.Errorf("%d lines, words that differ: %v, want %v of 1823", lines, deviations, want)
+	}
+}
+
+// covered checks that each letter and digit is in a token.
+func covered(t *testing.T, line string, in []byte, toks *Tokens) {
+	t.Helper()
+	for i, r := range string(in) {
+		if c := classOf(r); c != class.Letter && c != class.Digit && c != class.Spaceless {
+			continue
+		}
+		in := func(k int) bool { return int(toks.Start[k]) <= i && i < int(toks.End[k]) }
+		found := false
+		for k := range toks.Len() {
+			found = found || in(k)
+		}
+		if !found {
+			t.Errorf("%s: %q at %d is in no token", line, r, i)
+		}
 	}
 }
 
@@ -81,9 +99,9 @@ func breakTest(t *testing.T, line string) (in []byte, breaks map[int]bool) {
 }
 
 const (
-	noJoin     = "a stop, colon or quotation mark joins no letters"
-	kanaApart  = "kana is cut into bigrams, and joins nothing"
-	joinerGone = "folding removes the zero-width joiner, which WB3c keeps emoji by"
+	noJoin     = "WB6, WB7, WB7b, WB7c: a stop, colon or quotation mark joins no letters"
+	kanaApart  = "WB13: kana is cut into bigrams, and joins nothing"
+	joinerGone = "WB3c: no joiner joins an emoji to a letter; folding removes it there"
 )
 
 // deviation returns why a word is not that of UAX #29.

@@ -13,12 +13,14 @@ const Limit = 0x30000
 //	bits  0-23  folded form, up to 3 bytes of UTF-8 (2 below U+0800), first
 //	            byte lowest; with IsLong the number of the long form
 //	bits 24-25  length of the folded form
+//	bit  27     with IsLong: the rune is removed but within an emoji sequence
 //	bit  28     the rune is a removed combining mark
 //	bit  29     the long form must be composed with what stands before it
 //	bit  30     set, so that the entry is not 0
 //	bit  31     the form is long
 const (
 	lengthShift = 24
+	IsSequence  = 1 << 27
 	IsMark      = 1 << 28
 	IsComposing = 1 << 29
 	isSet       = 1 << 30
@@ -54,3 +56,7 @@ func Long(i int, composing bool) uint32 {
 	}
 	return e
 }
+
+// Sequence returns the entry of a rune that folding removes unless an emoji
+// sequence needs it.
+func Sequence(mark bool) uint32 { return Removed(mark) | IsLong | IsSequence }

@@ -24,6 +24,11 @@ const (
 	Emoji                   // a pictograph
 	Modifier                // a skin tone
 	Regional                // half of a flag
+	Joiner                  // the zero-width joiner, between two emoji
+	Keycap                  // makes an emoji of the digit, '#' or '*' before it
+	Tag                     // spells a flag behind a black flag
+	Dollar                  // '$'
+	Inner                   // goes on within a hashtag, though not within a word
 	Count
 )
 
@@ -31,10 +36,13 @@ const (
 const Limit = 0x20000
 
 // Beyond returns the class of a rune that is Limit or above: the planes 2 and
-// 3 are Han, and there is nothing else but marks that folding removes.
+// 3 are Han, and there is nothing else but tags, and marks that folding removes.
 func Beyond(r rune) Class {
-	if r < 0x40000 {
+	switch {
+	case r < 0x40000:
 		return Spaceless
+	case r >= 0xE0020 && r <= 0xE007F:
+		return Tag
 	}
 	return Other
 }
