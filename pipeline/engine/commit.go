@@ -116,7 +116,7 @@ func (s *session) commit(ctx context.Context) error {
 	defer func() {
 		cancel()
 		for _, e := range writing { // after an error: their batches are being read
-			<-e.written
+			<-e.written //nolint:errcheck // the run has failed already
 			e.release()
 		}
 	}()
