@@ -12,8 +12,10 @@ import (
 
 // The views that a list can name.
 const (
-	viewFolded = "folded"
-	viewRaw    = "raw"
+	viewRaw      = "raw"
+	viewFolded   = "folded"
+	viewSkeleton = "skeleton"
+	viewSqueezed = "squeezed"
 )
 
 // maxLists bounds the lists of one step; each is a column of the output.
@@ -28,7 +30,7 @@ type Config struct {
 type List struct {
 	Path  string   `koanf:"path" doc:"file of terms: .csv with a column term, or text with one term a line and # comments"`
 	Terms []string `koanf:"terms" doc:"further terms, written here"`
-	View  string   `koanf:"view" doc:"folded (default): terms and posts are folded first; raw: compared byte for byte"`
+	View  string   `koanf:"view" doc:"folded (default): terms and posts are folded first; skeleton: look-alike letters are undone too; squeezed: and digits for letters, repeats, letters spaced apart or masked; raw: compared byte for byte"`
 	On    string   `koanf:"on" doc:"text (default), or a column of strings of which a value must equal a term: url_domains (or be below it), hashtags, author_handle, ..."`
 }
 
@@ -68,8 +70,10 @@ func (c *Config) Validate() error {
 		if l.Path == "" && len(l.Terms) == 0 {
 			fail("", "the list has no terms: give path or terms")
 		}
-		if v := l.view(); v != viewFolded && v != viewRaw {
-			fail(".view", "no view is called %q: use %q or %q", v, viewFolded, viewRaw)
+		if v := l.view(); v != viewFolded && v != viewRaw && !disguises(v) {
+			fail(".view", "no view is called %q: use %q, %q, %q or %q", v, viewFolded, viewSkeleton, viewSqueezed, viewRaw)
+		} else if disguises(v) && l.on() != pipeline.ColText {
+			fail(".view", "the view %q is one of the text, not of %q: use %q", v, l.on(), viewFolded)
 		}
 	}
 	return errors.Join(errs...)

@@ -10,6 +10,8 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/array"
 
 	"github.com/sluicehq/sluice/internal/column"
+	"github.com/sluicehq/sluice/internal/text/disguise"
+	"github.com/sluicehq/sluice/internal/text/disguise/kind"
 	"github.com/sluicehq/sluice/internal/text/fold"
 	"github.com/sluicehq/sluice/internal/text/terms"
 	"github.com/sluicehq/sluice/internal/text/token"
@@ -37,7 +39,8 @@ type operator struct {
 	rawRows   []int32
 	scanned   []token.Row
 	scratch   []byte
-	hits      []terms.Hit // of the batch; spans are those of the original text
+	disguises disguise.Finder
+	hits      []hit // of the batch
 
 	counts         []*column.Fixed[int32]   // by list
 	weights        []*column.Fixed[float32] // by list
@@ -48,11 +51,20 @@ type operator struct {
 	weight         *column.Fixed[float32]
 }
 
+// hit is a hit; its span is that of the original text.
+type hit struct {
+	terms.Hit
+	kinds kind.Set // of disguise, beyond the folded view
+}
+
 // Process implements [pipeline.Operator].
 func (o *operator) Process(_ context.Context, in pipeline.Batch, emit pipeline.Emit) error {
 	o.hits = o.hits[:0]
 	if o.tokens != nil {
 		o.findFolded(in.Record)
+	}
+	if o.disguised.set != nil {
+		o.findDisguised(in.Record)
 	}
 	if o.raw != nil {
 		o.findRaw(in.Record)
@@ -60,7 +72,7 @@ func (o *operator) Process(_ context.Context, in pipeline.Batch, emit pipeline.E
 	for i := range o.values {
 		o.findValues(&o.values[i], in.Record)
 	}
-	slices.SortFunc(o.hits, func(a, b terms.Hit) int {
+	slices.SortFunc(o.hits, func(a, b hit) int {
 		// Ids are in the order of the lists, then of the terms in a list.
 		return cmp.Or(cmp.Compare(a.Row, b.Row), cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End), cmp.Compare(a.Term, b.Term))
 	})
@@ -86,7 +98,7 @@ func (o *operator) findFolded(rec arrow.Record) {
 			o.offsets.Build(original.At(int(row)))
 		}
 		h.Start, h.End = o.offsets.Span(h.Start, h.End)
-		o.hits = append(o.hits, h)
+		o.hits = append(o.hits, hit{Hit: h})
 	}
 }
 
@@ -108,10 +120,12 @@ func (o *operator) findRaw(rec arrow.Record) {
 		kinds = append(kinds, uint8(k))
 	}
 	o.scratch = kinds
-	o.hits = append(o.hits, o.finder.Find(o.raw, &terms.Text{
+	for _, h := range o.finder.Find(o.raw, &terms.Text{
 		Hash: o.rawTokens.Hash, Kind: kinds, Start: o.rawTokens.Start, End: o.rawTokens.End,
 		Rows: o.rawRows, Offsets: texts.Offsets, Bytes: texts.Data,
-	})...)
+	}) {
+		o.hits = append(o.hits, hit{Hit: h})
+	}
 }
 
 // findValues finds the terms of the lists on another column.
@@ -141,7 +155,7 @@ func (o *operator) findValue(v *values, row int32, value []byte) {
 	}
 	for len(value) > 0 {
 		v.set.FindWhole(value, func(term uint32) {
-			o.hits = append(o.hits, terms.Hit{Row: row, Term: term})
+			o.hits = append(o.hits, hit{Hit: terms.Hit{Row: row, Term: term}})
 		})
 		dot := bytes.IndexByte(value, '.')
 		if !v.domain || dot < 0 {
@@ -168,8 +182,8 @@ func (o *operator) arrays(n int) []arrow.Array {
 			o.term.AppendString(o.plan.terms[hit.Term])
 			o.start.Append(hit.Start)
 			o.end.Append(hit.End)
-			o.view.AppendString(o.lists[l].view)
-			o.disguise.AppendString("")
+			o.view.AppendString(shownBy(o.lists[l].view, hit.kinds))
+			o.disguise.AppendString(hit.kinds.String())
 			o.weight.Append(1)
 		}
 		o.rows.End(o.start.Len())

@@ -26,6 +26,9 @@ func Factory() pipeline.Factory {
 			"`#word` matches the hashtag only, `word` both. In scripts without spaces a term of two or more characters matches anywhere. " +
 			"With `on` a list is held against another column: a value must equal a term, and on `" + pipeline.ColURLDomains + "` may be below it " +
 			"(a.example.com is below example.com). All overlapping hits are reported.\n\n" +
+			"A list of the view `skeleton` or `squeezed` also finds its words where they are in disguise: words of three letters or more, whole words only, " +
+			"and not in URLs, e-mail addresses and mentions. Each occurrence is reported once, with the first view that shows it and the kinds of disguise, " +
+			"such as `leet+spaced`.\n\n" +
 			"Adds `match.<list>`, the number of hits of each list (not stored), `weight.<list>`, the sum of their weights (not stored), and the lists " +
 			"`hits.list`, `hits.term`, `hits.start` and `hits.end`: the bytes of the original text, or 0 and 0 for a hit in another column, and " +
 			"`hits.view`, `hits.disguise` and `hits.weight`. Time does not grow with the lists.",
@@ -47,6 +50,7 @@ type plan struct {
 	tokens *terms.Set // lists on the folded text, or nil
 	raw    *terms.Set // lists on the text as it is, or nil
 	values []values   // lists on other columns
+	disguised
 }
 
 // compiled is what is left of a list.
@@ -148,13 +152,16 @@ func (b *compiler) add(bc pipeline.BuildContext, name string, l *List) error {
 		return err
 	}
 	to := target{l.on(), l.view()}
+	if disguises(to.view) {
+		to.view = viewFolded
+	}
 	set := b.sets[to]
 	if set == nil {
 		set = terms.NewBuilder()
 		b.sets[to], b.order = set, append(b.order, to)
 	}
 	first := uint32(len(b.plan.terms))
-	done := compiled{name: name, path: l.Path, view: to.view, on: to.on, version: versionOf(l, entries)}
+	done := compiled{name: name, path: l.Path, view: l.view(), on: to.on, version: versionOf(l, entries)}
 	if len(l.Terms) > 0 {
 		done.path = "" // the file alone is not the list: see pipeline.MetaListPrefix
 	}
@@ -174,11 +181,15 @@ func (b *compiler) add(bc pipeline.BuildContext, name string, l *List) error {
 			}
 			continue
 		}
+		if disguises(l.view()) {
+			b.disguised.add(uint32(len(b.plan.terms)), &b.tokens, b.scratch)
+		}
 		b.plan.terms = append(b.plan.terms, e.term)
 		b.owner = append(b.owner, uint16(len(b.lists)))
 		done.terms++
 	}
 	b.lists = append(b.lists, done)
+	b.undoes = append(b.undoes, undone(done.view))
 	return b.column(to, name)
 }
 
@@ -256,6 +267,7 @@ func (b *compiler) column(to target, name string) error {
 
 // finish builds the sets.
 func (b *compiler) finish() error {
+	b.disguised.build()
 	for _, to := range b.order {
 		set := b.sets[to].Build()
 		switch {

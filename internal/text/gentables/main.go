@@ -32,6 +32,8 @@ func main() {
 	for name, write := range map[string]func(*ucd, *bytes.Buffer){
 		filepath.Join("fold", "tables.go"):  writeFold,
 		filepath.Join("token", "tables.go"): writeClasses,
+
+		filepath.Join("disguise", "tables.go"): writeDisguise,
 	} {
 		var b bytes.Buffer
 		write(u, &b)
