@@ -3,6 +3,7 @@ package disguise
 import (
 	"encoding/binary"
 	"math/bits"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -14,6 +15,9 @@ const (
 	every = 0x0101010101010101
 	highs = 0x8080808080808080
 	blank = 0x2020202020202020
+
+	// lookahead is how many bytes the scan of a block looks at.
+	lookahead = 64 + 10
 )
 
 // block is what the scan knows of 64 bytes, one bit a byte.
@@ -43,7 +47,10 @@ type scanner struct {
 	latin, cyr  int   // bytes of letters
 	latinBlocks []uint64
 	cyrBlocks   []uint64
+	last        [lookahead]byte // the text's last bytes, and blanks behind them
 }
+
+var blanks = [lookahead]byte([]byte(strings.Repeat(" ", lookahead)))
 
 // gather returns the high bits of the 8 bytes of x as 8 bits.
 func gather(x uint64) uint64 { return (x & highs) * 0x0002040810204081 >> 56 }
@@ -69,7 +76,13 @@ func (s *scanner) scan(text []byte) bool {
 	var alone streak
 	for base := 0; base < len(text); base += 64 {
 		var b block
-		over = b.load(text, base, over, prev.word>>63 == 1)
+		if len(text)-base >= lookahead {
+			over = b.load((*[lookahead]byte)(text[base:]), text, base, 64, over, prev.word>>63 == 1)
+		} else {
+			s.last = blanks
+			n := copy(s.last[:], text[base:])
+			over = b.load(&s.last, text, base, min(n, 64), over, prev.word>>63 == 1)
+		}
 		found := b.suspicious(&prev, text, base)
 		if found != 0 {
 			s.places = append(s.places, place{base, found})
@@ -87,21 +100,15 @@ func (s *scanner) scan(text []byte) bool {
 	return len(s.places)+len(s.spaced) > 0
 }
 
-// load fills b for the 64 bytes from base on. over is how many of them belong
-// to the character before, which is of a word or not; it returns that number
-// for the next block.
-func (b *block) load(text []byte, base, over int, inWord bool) int {
-	n := min(64, len(text)-base)
+// load fills b for the n bytes from base on, at most 64, which p begins with;
+// blanks are behind them. over is how many of them belong to the character
+// before, which is of a word or not; it returns that number for the next block.
+func (b *block) load(p *[lookahead]byte, text []byte, base, n, over int, inWord bool) int {
+	var word, latin, digits, space, pair uint64
 	for g := 0; g < n; g += 8 {
-		i := base + g
-		var x uint64
-		if i+8 <= len(text) {
-			x = binary.LittleEndian.Uint64(text[i : i+8])
-		} else {
-			x = tail(text[i:])
-		}
+		x := binary.LittleEndian.Uint64(p[g : g+8])
 		if x&highs != 0 || over > 0 {
-			over = b.wide(text, base, g, x, over, inWord)
+			over = b.wide(p, text, base, g, x, over, inWord)
 			inWord = b.word>>(g+7)&1 == 1
 			continue
 		}
@@ -109,31 +116,20 @@ func (b *block) load(text []byte, base, over int, inWord bool) int {
 		low := x | blank
 		letter := (low + (0x80-'a')*every) &^ (low + (0x80-'z'-1)*every) & highs
 		digit := (x + (0x80-'0')*every) &^ (x + (0x80-'9'-1)*every) & highs
-		next := low >> 8
-		if i+9 <= len(text) {
-			next = binary.LittleEndian.Uint64(text[i+1:i+9]) | blank
-		}
-		b.word |= gather(letter|digit) << g
-		b.latin |= gather(letter) << g
-		b.digit |= gather(digit) << g
-		b.space |= gather(zero(x^blank)) << g
-		b.pair |= gather(zero((low^next)&^highs|(low^next)&highs>>7)&letter) << g
+		diff := low ^ (binary.LittleEndian.Uint64(p[g+1:g+9]) | blank)
+		word |= gather(letter|digit) << g
+		latin |= gather(letter) << g
+		digits |= gather(digit) << g
+		space |= gather(zero(x^blank)) << g
+		pair |= gather(zero(diff&^highs|diff>>7&every)&letter) << g
 		inWord = (letter|digit)>>63 == 1
 	}
+	b.word, b.latin, b.digit, b.space, b.pair = b.word|word, b.latin|latin, b.digit|digits, b.space|space, b.pair|pair
 	return over
 }
 
-// tail returns less than 8 bytes as a word, with blanks behind them.
-func tail(b []byte) uint64 {
-	x := uint64(blank)
-	for j := len(b) - 1; j >= 0; j-- {
-		x = x<<8 | uint64(b[j])
-	}
-	return x
-}
-
 // wide is load for a group that is not all ASCII.
-func (b *block) wide(text []byte, base, g int, x uint64, over int, inWord bool) int {
+func (b *block) wide(p *[lookahead]byte, text []byte, base, g int, x uint64, over int, inWord bool) int {
 	if uniform(x) && (over == 0 || b.cyr<<1>>g&1 == 1 || g == 0 && inWord) && (over < 2) {
 		// Fast path: ASCII and Cyrillic.
 		high := x & highs
@@ -142,10 +138,7 @@ func (b *block) wide(text []byte, base, g int, x uint64, over int, inWord bool) 
 		letter := (low + (0x80-'a')*every) &^ (low + (0x80-'z'-1)*every) & highs &^ high
 		digit := (y + (0x80-'0')*every) &^ (y + (0x80-'9'-1)*every) & highs &^ high
 		more := high &^ (x << 1)
-		next := x >> 16
-		if i := base + g + 10; i <= len(text) {
-			next = binary.LittleEndian.Uint64(text[i-8 : i])
-		}
+		next := binary.LittleEndian.Uint64(p[g+2 : g+10])
 		same := zero((x^next)&^highs | (x^next)&highs>>7) // as the byte two further on
 		b.word |= gather(letter|digit|high) << g
 		b.latin |= gather(letter) << g

@@ -1857,7 +1857,7 @@ var letters = [...]stand{
 	{0x64, kind.Set(2)},
 	{0x64, kind.Set(2)},
 	{0x65, kind.Set(8)},
-	{0x65, kind.Set(8)},
+	{0x65, kind.Set(2)},
 	{0x437, kind.Set(2)},
 	{0x66, kind.Set(8)},
 	{0x67, kind.Set(2)},
