@@ -16,6 +16,7 @@ const (
 	isDigit    = 1 << 3
 	isOdd      = 1 << 4 // mostly a disguise
 	isSymbol   = 1 << 5 // a disguise where it stands beside a letter
+	isMark     = 1 << 6 // belongs to the character before
 )
 
 // classLimit bounds the table of classes.
@@ -48,7 +49,7 @@ func classBelow(r rune) uint8 {
 	case r < 0x100:
 		switch f := forms[r]; {
 		case r == 0xAD:
-			return inWord
+			return isSymbol
 		case f == letter && (r == 0xD8 || r == 0xF8 || r == 0xDE || r == 0xFE || r == 0xF0 || r == 0xD0):
 			return inWord | isLatin | odd
 		case f == letter:
@@ -60,7 +61,7 @@ func classBelow(r rune) uint8 {
 	case r < 0x300, r >= 0x1D00 && r < 0x1DC0, r >= 0x2C60 && r < 0x2C80:
 		return inWord | isLatin | odd
 	case r < 0x370, r >= 0x1DC0 && r < 0x1E00, r >= 0x20D0 && r < 0x2100:
-		return inWord // marks
+		return inWord | isMark
 	case r < 0x400, r >= 0x1F00 && r < 0x2000, r >= 0x2C80 && r < 0x2D00:
 		return inWord | isAlike
 	case r < 0x460:
@@ -80,7 +81,7 @@ func classBelow(r rune) uint8 {
 	case r == 0x202D || r == 0x202E:
 		return inWord | isOdd // overrides of the direction
 	case r >= 0x200B && r <= 0x200F, r >= 0x202A && r <= 0x202C, r >= 0x2060 && r < 0x2070:
-		return inWord // invisible
+		return isSymbol // invisible
 	case r >= 0x249C && r <= 0x24B5:
 		return inWord | isOdd
 	case r >= 0x2460 && r < 0x2500, r >= 0x2070 && r < 0x20A0, r >= 0x2100 && r < 0x2190:
@@ -97,6 +98,8 @@ func classArabic(r rune, odd uint8) uint8 {
 		return inWord | isDigit
 	case r < 0x610 || r == 0x61B || r == 0x61F || r >= 0x66A && r <= 0x66D || r == 0x6D4:
 		return 0
+	case r >= 0x610 && r <= 0x61A || r >= 0x64B && r <= 0x65F || r == 0x670 || r == 0x640:
+		return inWord | isMark
 	case r >= 0x671:
 		return inWord | isAlike | odd
 	case r == 0x66E || r == 0x66F:
@@ -110,6 +113,10 @@ func classBeyond(r rune) uint8 {
 	switch {
 	case r < 0x3041, r >= 0xE000 && r < 0xF900:
 		return 0
+	case r >= 0xA640 && r < 0xA6A0:
+		return inWord | isCyrillic | isOdd
+	case r == 0xFEFF:
+		return isSymbol
 	case r >= 0xA4D0 && r < 0xA500, r >= 0xAB70 && r < 0xABC0:
 		return inWord | isAlike
 	case r >= 0xA720 && r < 0xA800, r >= 0xAB30 && r < 0xAB70:
@@ -162,14 +169,14 @@ func strict(r rune) bool {
 }
 
 var strictLatin = func() (t [128]bool) {
-	for _, r := range "aceopxyijsABCEHKMOPTXYIJS" {
+	for _, r := range "aceopxyijskmtbhABCEHKMOPTXYIJS" {
 		t[r] = true
 	}
 	return t
 }()
 
 var strictCyrillic = func() (t [0x60]bool) {
-	for _, r := range "асеорхуіјѕАВСЕНКМОРТХУІЈЅ" {
+	for _, r := range "асеорхуіјѕкмтвнАВСЕНКМОРТХУІЈЅ" {
 		t[r-0x400] = true
 	}
 	return t
@@ -199,19 +206,19 @@ func (s *scanner) strangers(text []byte) {
 	slices.SortStableFunc(s.places, func(a, b place) int { return a.at - b.at })
 }
 
-// stranger reports whether the word at i has three letters or more, all of
+// stranger reports whether the word at i has four letters or more, all of
 // which are written as letters of another script.
 func (s *scanner) stranger(text []byte, i int) bool {
 	for n := 0; ; n++ {
 		if i == len(text) {
-			return n >= minLetters
+			return n > minLetters
 		}
 		r, size := rune(text[i]), 1
 		if r >= utf8.RuneSelf {
 			r, size = utf8.DecodeRune(text[i:])
 		}
 		if !strict(r) {
-			return n >= minLetters && !(r < utf8.RuneSelf && wordByte(byte(r))) && !(r >= utf8.RuneSelf && classOf(r)&inWord != 0)
+			return n > minLetters && !(r < utf8.RuneSelf && wordByte(byte(r))) && !(r >= utf8.RuneSelf && classOf(r)&inWord != 0)
 		}
 		i += size
 	}

@@ -143,7 +143,19 @@ func amount(u []unit, s *look) bool {
 	if s.digits == 0 {
 		return false
 	}
-	if s.digits > s.letters || s.digits == s.letters && u[0].form == digit {
+	groups, digits := 0, 0
+	for i := range u {
+		if u[i].form != digit {
+			continue
+		}
+		if i == 0 || u[i-1].form != digit {
+			groups++
+		}
+		if digits++; u[i].count == 2 {
+			digits++ // three and more may be one that is stretched
+		}
+	}
+	if digits > s.letters+min(groups/3, 1) || digits == s.letters && u[0].form == digit && groups < 2 {
 		return true
 	}
 	n := 0 // digits in front
@@ -158,16 +170,19 @@ func amount(u []unit, s *look) bool {
 	for end > 0 && u[end-1].form == digit {
 		end--
 	}
-	behind := 0
-	for _, c := range u[end:] {
-		behind += int(c.count)
+	last := &u[len(u)-1]
+	if end == len(u) || groups > 1 {
+		return false
 	}
-	return behind == s.digits && (behind > 1 || s.letters < 3 || !closing[u[len(u)-1].folded&0x7f])
+	if len(u)-end == 1 && last.count == 2 {
+		return s.letters < 2 || last.folded != '0' && last.folded != '3'
+	}
+	return len(u)-end > 1 || s.letters < 3 || !closing[last.folded&0x7f]
 }
 
 // closing holds the digits that, alone at the end of a word, may be a letter: they
-// are read as vowels and as t and l, not as the s of the plural.
-var closing = [128]bool{'0': true, '1': true, '3': true, '4': true, '7': true}
+// are not read as the s of the plural, nor as z.
+var closing = [128]bool{'0': true, '1': true, '3': true, '4': true, '6': true, '7': true, '8': true, '9': true}
 
 // suffix returns the letters of u as text, or "" where there are others.
 func suffix(u []unit) string {
@@ -200,7 +215,7 @@ var units = func() map[string]bool {
 
 // try looks a word up, and the hits in which its letters are what they seem.
 func (f *Finder) try(u []unit, whole kind.Set, s *look) {
-	if len(u) == 0 || len(u) > maxRuns || s.letters == 0 || whole&kind.Spaced == 0 && amount(u, s) || whole&kind.Spaced != 0 && s.digits >= s.letters {
+	if len(u) == 0 || len(u) > maxRuns || s.letters == 0 || whole&kind.Spaced == 0 && amount(u, s) || whole&kind.Spaced != 0 && s.digits > s.letters {
 		return
 	}
 	if whole&kind.Spaced != 0 {
@@ -238,7 +253,7 @@ func keys(u []unit) (with, without uint64, differ bool) {
 	last, lastBare := rune(-1), rune(-1)
 	for i := range u {
 		c := &u[i]
-		if c.form == mask || c.form == quote || c.form == symbol && glyphs[c.glyph].n == 0 {
+		if c.form == mask || c.form == quote || c.form == hard || c.form == symbol && glyphs[c.glyph].n == 0 {
 			continue
 		}
 		k := c.key()

@@ -55,6 +55,8 @@ func scriptOf(r rune) script {
 		return arabic
 	case r >= 0x1D00 && r < 0x1F00 || r >= 0xA720 && r < 0xA800:
 		return latin
+	case r >= 0xA640 && r < 0xA6A0:
+		return cyrillic
 	case r >= 0x1F00 && r < 0x2000:
 		return greek
 	}

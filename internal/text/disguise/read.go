@@ -123,6 +123,11 @@ func words(u []unit, whole kind.Set, v visitor) {
 			from++
 			continue
 		}
+		if to := apart(u, from); to > from {
+			v.word(u[from:to], whole|kind.Spaced, false)
+			from = to
+			continue
+		}
 		to := from
 		for to < len(u) && u[to].form != hard {
 			to++
@@ -130,6 +135,20 @@ func words(u []unit, whole kind.Set, v visitor) {
 		trim(u[from:to], whole, v)
 		from = to
 	}
+}
+
+// apart returns the end of a run of three or more single letters from u[from] on
+// with one and the same blank between them, or from. In texts, such runs are
+// found by reader.apart; these are the ones behind entities and overrides.
+func apart(u []unit, from int) int {
+	to := from
+	for to+2 < len(u) && u[to].writes() && u[to].count == 1 && u[to+1].form == hard && u[to+1].folded == u[from+1].folded && u[to+2].writes() {
+		to += 2
+	}
+	if to-from < 2*(minLetters-1) || to+1 < len(u) && u[to+1].writes() || from > 0 && u[from-1].writes() {
+		return from
+	}
+	return to + 1
 }
 
 // trim gives v a word without the symbols around it, and with them where they
@@ -151,10 +170,10 @@ func trim(u []unit, whole kind.Set, v visitor) {
 	}
 	v.word(u[lo:hi], kinds, false)
 	from, to := lo, hi
-	if lo > 0 && edge(&u[lo-1], true) {
+	for from > 0 && lo-from < maxEdge && edge(&u[from-1], true) {
 		from--
 	}
-	if hi < len(u) && edge(&u[hi], false) {
+	for to < len(u) && to-hi < maxEdge && edge(&u[to], false) {
 		to++
 	}
 	if from < lo || to > hi {
@@ -162,12 +181,17 @@ func trim(u []unit, whole kind.Set, v visitor) {
 	}
 }
 
+// maxEdge is how many symbols at an end of a word are taken for letters.
+const maxEdge = 3
+
 // edge reports whether a symbol at the beginning or the end of a word may be one
 // of its letters.
 func edge(u *unit, first bool) bool {
 	switch u.folded {
 	case '$', '|':
 		return u.count <= 2
+	case '@', '+':
+		return !first && u.count == 1
 	case '!':
 		return first && u.count == 1
 	}
@@ -196,13 +220,14 @@ func (r *reader) override(i int, v visitor) int {
 type gap struct{ from, to int }
 
 // apart reads letters that stand alone from i on, and gives v the runs of them
-// with one and the same thing between them. It returns where the letters end.
+// with one and the same thing between them. It returns where the last run ends,
+// or 0.
 func (r *reader) apart(i int, v visitor) int {
-	for i > 0 && !utf8.RuneStart(r.text[i]) {
+	for i > 0 && (!utf8.RuneStart(r.text[i]) || markAt(r.text[i:])) {
 		i--
 	}
 	r.units, r.gaps = r.units[:0], r.gaps[:0]
-	end := i
+	end, done := i, 0
 	for i < len(r.text) {
 		next := alone(r.text, i)
 		if next == i {
@@ -229,10 +254,11 @@ func (r *reader) apart(i int, v visitor) int {
 		}
 		if to-from >= 2 {
 			r.group(from, to+1, v)
+			done = int(r.units[to].end)
 		}
 		from = max(to, from+1)
 	}
-	return end
+	return done
 }
 
 // maxGap is how many bytes may be between two letters that are spaced apart.
@@ -257,6 +283,15 @@ func alone(text []byte, i int) int {
 		return i
 	}
 	return end
+}
+
+// markAt reports whether text begins with a mark.
+func markAt(text []byte) bool {
+	if text[0] < utf8.RuneSelf {
+		return false
+	}
+	c, _ := utf8.DecodeRune(text)
+	return classOf(c)&isMark != 0
 }
 
 // startsWord reports whether text begins with a character of a word.

@@ -194,6 +194,9 @@ func (b *block) char(text []byte, base, i int) int {
 	if class&inWord != 0 {
 		b.word |= all
 	}
+	if class&isMark != 0 {
+		b.more |= all
+	}
 	switch class & scripts {
 	case isLatin:
 		b.latin |= all
@@ -208,13 +211,23 @@ func (b *block) char(text []byte, base, i int) int {
 	if class&isOdd != 0 || class&isSymbol != 0 && touches(text, i, size) {
 		b.odd |= 1 << at
 	}
-	if next := text[i+size:]; class&inWord != 0 && len(next) >= 2*size && string(next[:size]) == string(text[i:i+size]) && string(next[size:2*size]) == string(text[i:i+size]) {
+	if class&inWord != 0 && repeats(text[i:], size) {
 		b.odd |= 1 << at
 	}
 	if r >= 0x1F1E6 && r <= 0x1F1FF && regional(text[i+size:]) && regional(text[min(i+2*size, len(text)):]) {
 		b.odd |= 1 << at
 	}
 	return size
+}
+
+// repeats reports whether the character that text begins with is there three
+// times, or twice before another that is.
+func repeats(text []byte, size int) bool {
+	if len(text) < 3*size || string(text[:size]) != string(text[size:2*size]) {
+		return false
+	}
+	next := text[2*size:]
+	return string(next[:size]) == string(text[:size]) || len(next) >= 2*size && string(next[:size]) == string(next[size:2*size])
 }
 
 // regional reports whether b begins with a regional indicator.
@@ -278,8 +291,8 @@ var besides = func() (f [256]uint8) {
 	for i := range len("$!|_") {
 		f["$!|_"[i]] |= before
 	}
-	for i := range len("$|_*") {
-		f["$|_*"[i]] |= behind
+	for i := range len("$|_*@+") {
+		f["$|_*@+"[i]] |= behind
 	}
 	f['&'] = ofEntity
 	f['#'] |= ofEntity

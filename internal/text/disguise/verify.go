@@ -69,7 +69,7 @@ func pass(u []unit, at uint64) uint64 {
 }
 
 // passable reports whether the unit may be something put between letters.
-func (u *unit) passable() bool { return u.form >= symbol && u.form <= quote && u.count <= 2 }
+func (u *unit) passable() bool { return u.form >= symbol && u.form <= hard && u.count <= 2 }
 
 // ends returns the places at which a run of n letters x may end that begins at
 // unit p.
