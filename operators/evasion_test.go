@@ -201,4 +201,3 @@ func TestEvasion(t *testing.T) {
 		t.Errorf("recall %.2f %%, want 97", 100*recall)
 	}
 }
-

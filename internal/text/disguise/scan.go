@@ -1,38 +1,33 @@
 package disguise
 
 import (
-	"encoding/binary"
 	"math/bits"
 	"strings"
 	"unicode/utf8"
 )
 
-// The scan looks for places that a disguise may be at, 8 bytes at a time where
-// they are ASCII or Cyrillic, as 64 bits of masks a block. Most posts have no
-// such place, and nothing else is done with them.
-
-const (
-	every = 0x0101010101010101
-	highs = 0x8080808080808080
-	blank = 0x2020202020202020
-
-	// lookahead is how many bytes the scan of a block looks at.
-	lookahead = 64 + 10
-)
+// The scan looks for places that a disguise may be at, by masks of 64 bits a
+// block of 64 bytes. Most posts have no such place, and nothing else is done with
+// them.
 
 // block is what the scan knows of 64 bytes, one bit a byte.
 type block struct {
 	word  uint64 // of letters and digits, marks and invisible characters
-	more  uint64 // continuation bytes of UTF-8
+	more  uint64 // continuation bytes of UTF-8, and marks
 	digit uint64
-	space uint64
 	latin uint64 // letters of the Latin script
 	cyr   uint64 // letters of the Cyrillic script
 	alike uint64 // letters of other scripts that have look-alikes
 	pair  uint64 // letters of ASCII that are followed by the same one
 	pair2 uint64 // letters of Cyrillic that are, the first bytes
 	odd   uint64 // characters that are mostly used as disguises
+	url   uint64 // bytes of URLs
+
+	spill spill
 }
+
+// spill is what the last character of a block leaves to the next.
+type spill struct{ word, latin, cyr, alike uint64 }
 
 // place is a block with suspicious bytes.
 type place struct {
@@ -44,155 +39,122 @@ type place struct {
 type scanner struct {
 	places      []place
 	spaced      []int // where three letters in a row stand alone: the first one
-	latin, cyr  int   // bytes of letters
+	latin, cyr  int   // bytes of letters, but for those of URLs
 	latinBlocks []uint64
 	cyrBlocks   []uint64
-	last        [lookahead]byte // the text's last bytes, and blanks behind them
+	masks       []masks
+	last        [64 + 2]byte // the text's last bytes, and blanks behind them
 }
 
-var blanks = [lookahead]byte([]byte(strings.Repeat(" ", lookahead)))
-
-// gather returns the high bits of the 8 bytes of x as 8 bits.
-func gather(x uint64) uint64 { return (x & highs) * 0x0002040810204081 >> 56 }
-
-// zero returns the high bit of each byte of x, below 0x80, that is 0.
-func zero(x uint64) uint64 { return ^(x + 0x7f*every) & highs }
-
-// uniform reports whether the characters beyond ASCII that begin in x, if any,
-// all begin with the bytes D0 or D1: U+0400 to U+047F.
-func uniform(x uint64) bool {
-	lead := x & (x << 1) & highs
-	z := x&^every ^ 0xd0*every
-	return lead&((z&^highs+0x7f*every)|z) == 0
-}
+var blanks = [64 + 2]byte([]byte(strings.Repeat(" ", 64+2)))
 
 // scan fills s and reports whether there is any suspicious place.
 func (s *scanner) scan(text []byte) bool {
 	s.places, s.spaced = s.places[:0], s.spaced[:0]
-	s.latinBlocks, s.cyrBlocks = s.latinBlocks[:0], s.cyrBlocks[:0]
-	s.latin, s.cyr = 0, 0
+	n := (len(text) + 63) / 64
+	if cap(s.masks) < n {
+		s.masks = make([]masks, n)
+		s.latinBlocks, s.cyrBlocks = make([]uint64, n), make([]uint64, n)
+	}
+	s.latinBlocks, s.cyrBlocks = s.latinBlocks[:n], s.cyrBlocks[:n]
+	m := s.masks[:n]
+	whole := max(len(text)-2, 0) / 64 // blocks with two bytes behind them
+	masksOf(text, whole, m)
+	for k := whole; k < n; k++ {
+		s.last = blanks
+		copy(s.last[:], text[64*k:])
+		masksOf(s.last[:], 1, m[k:])
+	}
+	latin, cyr := 0, 0
 	var prev block
-	over := 0
 	var alone streak
-	for base := 0; base < len(text); base += 64 {
+	inURL := false
+	for k := range m {
+		base := 64 * k
 		var b block
-		if len(text)-base >= lookahead {
-			over = b.load((*[lookahead]byte)(text[base:]), text, base, 64, over, prev.word>>63 == 1)
-		} else {
-			s.last = blanks
-			n := copy(s.last[:], text[base:])
-			over = b.load(&s.last, text, base, min(n, 64), over, prev.word>>63 == 1)
+		b.load(&m[k], &prev, text, base)
+		if slashes := m[k].slash; inURL || slashes&(slashes<<1) != 0 || slashes&1 != 0 && base > 0 && text[base-1] == '/' {
+			inURL = b.urls(&m[k], text, base, inURL)
 		}
-		found := b.suspicious(&prev, text, base)
-		if found != 0 {
+		if found := b.suspicious(&prev, &m[k], text, base); found != 0 {
 			s.places = append(s.places, place{base, found})
 		}
 		s.alone(&alone, &b, prev.word>>63, text, base)
-		s.latin += bits.OnesCount64(b.latin)
-		s.cyr += bits.OnesCount64(b.cyr)
-		s.latinBlocks = append(s.latinBlocks, b.latin)
-		s.cyrBlocks = append(s.cyrBlocks, b.cyr)
+		latin += bits.OnesCount64(b.latin)
+		cyr += bits.OnesCount64(b.cyr)
+		s.latinBlocks[k], s.cyrBlocks[k] = b.latin, b.cyr
 		prev = b
 	}
-	if s.latin > 0 && s.cyr > 0 {
+	s.latin, s.cyr = latin, cyr
+	if latin > 0 && cyr > 0 {
 		s.strangers(text)
 	}
 	return len(s.places)+len(s.spaced) > 0
 }
 
-// load fills b for the n bytes from base on, at most 64, which p begins with;
-// blanks are behind them. over is how many of them belong to the character
-// before, which is of a word or not; it returns that number for the next block.
-func (b *block) load(p *[lookahead]byte, text []byte, base, n, over int, inWord bool) int {
-	var word, latin, digits, space, pair uint64
-	for g := 0; g < n; g += 8 {
-		x := binary.LittleEndian.Uint64(p[g : g+8])
-		if x&highs != 0 || over > 0 {
-			over = b.wide(p, text, base, g, x, over, inWord)
-			inWord = b.word>>(g+7)&1 == 1
-			continue
-		}
-		// Fast path: ASCII.
-		low := x | blank
-		letter := (low + (0x80-'a')*every) &^ (low + (0x80-'z'-1)*every) & highs
-		digit := (x + (0x80-'0')*every) &^ (x + (0x80-'9'-1)*every) & highs
-		diff := low ^ (binary.LittleEndian.Uint64(p[g+1:g+9]) | blank)
-		word |= gather(letter|digit) << g
-		latin |= gather(letter) << g
-		digits |= gather(digit) << g
-		space |= gather(zero(x^blank)) << g
-		pair |= gather(zero(diff&^highs|diff>>7&every)&letter) << g
-		inWord = (letter|digit)>>63 == 1
+// load fills b.
+func (b *block) load(m *masks, prev *block, text []byte, base int) {
+	b.word = m.letter | m.digit
+	b.latin, b.digit, b.pair = m.letter, m.digit, m.same
+	if m.high == 0 {
+		return // most blocks are ASCII
 	}
-	b.word, b.latin, b.digit, b.space, b.pair = b.word|word, b.latin|latin, b.digit|digits, b.space|space, b.pair|pair
-	return over
+	b.more = m.more
+	b.cyr = m.cyr | m.cyr<<1 | prev.spill.cyr
+	b.word |= b.cyr | prev.spill.word
+	b.latin |= prev.spill.latin
+	b.alike |= prev.spill.alike
+	b.spill.cyr = m.cyr >> 63
+	b.pair2 = m.cyr & m.same2 & (m.same2 >> 1)
+	if i := base + 63; m.cyr>>63 == 1 && i+3 < len(text) && text[i] == text[i+2] && text[i+1] == text[i+3] {
+		b.pair2 |= 1 << 63
+	}
+	for others := m.high &^ (m.more | m.cyr); others != 0; others &= others - 1 {
+		b.char(text, base, base+bits.TrailingZeros64(others))
+	}
 }
 
-// wide is load for a group that is not all ASCII.
-func (b *block) wide(p *[lookahead]byte, text []byte, base, g int, x uint64, over int, inWord bool) int {
-	if uniform(x) && (over == 0 || b.cyr<<1>>g&1 == 1 || g == 0 && inWord) && (over < 2) {
-		// Fast path: ASCII and Cyrillic.
-		high := x & highs
-		y := x &^ highs
-		low := y | blank
-		letter := (low + (0x80-'a')*every) &^ (low + (0x80-'z'-1)*every) & highs &^ high
-		digit := (y + (0x80-'0')*every) &^ (y + (0x80-'9'-1)*every) & highs &^ high
-		more := high &^ (x << 1)
-		next := binary.LittleEndian.Uint64(p[g+2 : g+10])
-		same := zero((x^next)&^highs | (x^next)&highs>>7) // as the byte two further on
-		b.word |= gather(letter|digit|high) << g
-		b.latin |= gather(letter) << g
-		b.cyr |= gather(high) << g
-		b.digit |= gather(digit) << g
-		b.more |= gather(more) << g
-		b.space |= gather(zero(y^blank)&^high) << g
-		b.pair2 |= gather(same&(same>>8)&high&^more) << g
-		if i := base + g; i+8 < len(text) && x>>63 == 1 && x>>62&1 == 1 {
-			return 1
+// urls marks the bytes of URLs, from their scheme to the next blank, and returns
+// whether one goes on behind the block.
+func (b *block) urls(m *masks, text []byte, base int, inURL bool) bool {
+	starts := m.slash & (m.slash << 1)
+	if m.slash&1 == 1 && base > 0 && text[base-1] == '/' {
+		starts |= 1
+	}
+	if inURL {
+		starts |= 1
+	}
+	for starts != 0 {
+		from := bits.TrailingZeros64(starts)
+		end := 64
+		if rest := m.blank >> from; rest != 0 {
+			end = from + bits.TrailingZeros64(rest)
 		}
-		return 0
-	}
-	i, end := base+g, min(base+g+8, len(text))
-	for j := range min(over, 8) {
-		b.more |= 1 << (g + j)
-		if inWord {
-			b.word |= 1 << (g + j)
+		var scheme int
+		for scheme = max(from-2, 0); scheme > 0 && b.latin>>(scheme-1)&1 == 1; scheme-- {
 		}
+		b.url |= (^uint64(0) << scheme) &^ (^uint64(0) << end) // end may be 64: nothing is shifted out
+		if end == 64 {
+			b.latin &^= b.url
+			return true
+		}
+		starts &= ^uint64(0) << max(end, from+1)
 	}
-	if over >= 8 {
-		return over - 8
-	}
-	i += over
-	for i < end {
-		i += b.char(text, base, i)
-	}
-	return i - end
+	b.latin &^= b.url
+	return false
 }
 
-// char classifies the character at i and returns its length.
-func (b *block) char(text []byte, base, i int) int {
+// char classifies the character at i, which is neither ASCII nor begins with D0
+// or D1.
+func (b *block) char(text []byte, base, i int) {
 	at := i - base
-	c := text[i]
-	if c < utf8.RuneSelf {
-		bit := uint64(1) << at
-		switch {
-		case c|0x20 >= 'a' && c|0x20 <= 'z':
-			b.word |= bit
-			b.latin |= bit
-		case c >= '0' && c <= '9':
-			b.word |= bit
-			b.digit |= bit
-		case c == ' ':
-			b.space |= bit
-		}
-		return 1
-	}
 	r, size := utf8.DecodeRune(text[i:])
 	all := (uint64(1)<<size - 1) << at
-	b.more |= all &^ (1 << at)
+	beyond := (uint64(1)<<size - 1) >> (64 - at)
 	class := classOf(r)
 	if class&inWord != 0 {
 		b.word |= all
+		b.spill.word = beyond
 	}
 	if class&isMark != 0 {
 		b.more |= all
@@ -200,10 +162,13 @@ func (b *block) char(text []byte, base, i int) int {
 	switch class & scripts {
 	case isLatin:
 		b.latin |= all
+		b.spill.latin = beyond
 	case isCyrillic:
 		b.cyr |= all
+		b.spill.cyr = beyond
 	case isAlike:
 		b.alike |= all
+		b.spill.alike = beyond
 	}
 	if class&isDigit != 0 {
 		b.digit |= all
@@ -217,7 +182,6 @@ func (b *block) char(text []byte, base, i int) int {
 	if r >= 0x1F1E6 && r <= 0x1F1FF && regional(text[i+size:]) && regional(text[min(i+2*size, len(text)):]) {
 		b.odd |= 1 << at
 	}
-	return size
 }
 
 // repeats reports whether the character that text begins with is there three
@@ -245,35 +209,38 @@ func touches(text []byte, i, size int) bool {
 }
 
 // suspicious returns the suspicious bytes of the block.
-func (b *block) suspicious(prev *block, text []byte, base int) uint64 {
+func (b *block) suspicious(prev *block, m *masks, text []byte, base int) uint64 {
 	near := func(m, before uint64) uint64 { return m<<1 | before>>63 | m>>1 }
-	letters := b.word &^ b.digit
 	out := b.odd
-	// Digits among letters; at the block's edges, the other side is looked up.
-	out |= b.digit & near(letters, prev.word&^prev.digit)
-	out |= 1 & b.word & (b.digit ^ prev.digit>>63) & (prev.word >> 63)
-	out |= b.latin & near(b.cyr|b.alike, prev.cyr|prev.alike)
-	out |= 1 & (b.cyr | b.alike) & (prev.latin >> 63)
-	out |= b.cyr & near(b.alike, prev.alike)
+	if b.digit|prev.digit>>63 != 0 {
+		// Digits among letters. At the block's edges both sides are looked at
+		// from the next block.
+		digits := b.digit
+		if starts := m.at &^ (b.word<<1 | prev.word>>63); starts != 0 {
+			// Those of mentions are not.
+			run := b.word
+			digits &^= (run ^ (run + starts<<1&run)) & run
+		}
+		out |= digits & near(b.word&^b.digit, prev.word&^prev.digit)
+		out |= 1 & b.word & (b.digit ^ prev.digit>>63) & (prev.word >> 63)
+	}
+	if b.cyr|b.alike|prev.cyr|prev.alike != 0 {
+		out |= b.latin & near(b.cyr|b.alike, prev.cyr|prev.alike)
+		out |= 1 & (b.cyr | b.alike) & (prev.latin >> 63)
+		out |= b.cyr & near(b.alike, prev.alike)
+		out |= 1 & b.alike & (prev.cyr >> 63)
+	}
 	// Runs of three letters and more, and two pairs, one after the other.
 	out |= b.pair & (b.pair<<1 | prev.pair>>63 | b.pair<<2 | prev.pair>>62)
 	out |= b.pair2 & (b.pair2<<2 | prev.pair2>>62 | b.pair2<<4 | prev.pair2>>60)
-	// Symbols beside letters.
-	beside := ^(b.word | b.space | b.more) & (near(b.word, prev.word) | 1<<63) // what stands behind the last byte is not known
-	if len(text)-base < 64 {
-		beside &= 1<<(len(text)-base) - 1
-	}
-	for m := beside; m != 0; m &= m - 1 {
-		i := base + bits.TrailingZeros64(m)
-		need := besides[text[i]]
-		if need == 0 {
-			continue
-		}
-		if symbolAt(text, i, need) {
+	// Symbols beside letters. What stands behind the last byte is not known.
+	for rest := m.symbol &^ b.url & (near(b.word, prev.word) | 1<<63); rest != 0; rest &= rest - 1 {
+		i := base + bits.TrailingZeros64(rest)
+		if need := besides[text[i]]; symbolAt(text, i, need) {
 			out |= 1 << (i - base)
 		}
 	}
-	return out
+	return out &^ b.url
 }
 
 // What makes a symbol suspicious: flags in besides.
@@ -334,6 +301,9 @@ type streak struct {
 func (s *scanner) alone(k *streak, b *block, carry uint64, text []byte, base int) {
 	begin := b.word &^ (b.word<<1 | carry)
 	// A run of one character ends where the next one would begin.
+	if begin == 0 {
+		return
+	}
 	further := b.word &^ b.more &^ begin
 	single := b.word &^ further
 	sum, overflow := bits.Add64(single, begin, 0)

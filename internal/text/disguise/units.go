@@ -53,7 +53,7 @@ var forms = func() (f [256]form) {
 			f[r] = letter
 		}
 	}
-	f['\''] = quote
+	f['\''], f['`'] = quote, quote
 	return f
 }()
 
