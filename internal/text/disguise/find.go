@@ -275,6 +275,7 @@ func keys(u []unit) (with, without uint64, differ bool) {
 func (f *Finder) candidates(u []unit, whole kind.Set, s *look, w uint32) {
 	for n := 0; w != 0 && n < maxCandidates; n++ {
 		word := f.set.letters(w)
+		f.steps += len(u)
 		if kinds, ok := verify(u, word); ok && f.honest(kinds|whole, s, word) {
 			f.emit(w, u, kinds|whole)
 		}
@@ -320,6 +321,7 @@ func (f *Finder) masked(u []unit, whole kind.Set) {
 	}
 	w := f.set.chain(endsKey(seedEnds, n, u[0].key(), last.key()))
 	for tries := 0; w != 0 && tries < maxCandidates; tries++ {
+		f.steps += len(u)
 		if kinds, ok := verifyMasked(u, f.set.letters(w)); ok {
 			f.emit(w, u, kinds|whole)
 		}

@@ -28,6 +28,7 @@ type reader struct {
 	text  []byte
 	units []unit
 	gaps  []gap
+	steps int // units read and compared, for tests of what texts cost
 }
 
 // read gives v the suspicious words of text.
@@ -35,7 +36,7 @@ func (r *reader) read(text []byte, v visitor) {
 	if !r.scan(text) {
 		return
 	}
-	r.text = text
+	r.text, r.steps = text, 0
 	done, apart := 0, 0
 	for _, p := range r.places {
 		for m := p.bits; m != 0; m &= m - 1 {
@@ -83,6 +84,7 @@ func (r *reader) chunk(done, i int, v visitor) int {
 		return end
 	}
 	r.units = appendUnits(r.units[:0], r.text, start, end)
+	r.steps += len(r.units)
 	words(r.units, 0, v)
 	return end
 }
@@ -212,6 +214,7 @@ func (r *reader) override(i int, v visitor) int {
 	}
 	r.units = appendUnits(r.units[:0], r.text, start, end)
 	slices.Reverse(r.units)
+	r.steps += len(r.units)
 	words(r.units, kind.Reversed, v)
 	return end
 }
@@ -247,6 +250,7 @@ func (r *reader) apart(i int, v visitor) int {
 		r.gaps = append(r.gaps, gap{end, i})
 	}
 	n := len(r.units)
+	r.steps += n
 	for from := 0; from < n-2; {
 		to := from + 1
 		for to < n-1 && r.sameGap(from, to) {

@@ -43,6 +43,7 @@ type scanner struct {
 	latinBlocks []uint64
 	cyrBlocks   []uint64
 	masks       []masks
+	blocks      [2]block     // this one and the one before
 	last        [64 + 2]byte // the text's last bytes, and blanks behind them
 }
 
@@ -66,24 +67,25 @@ func (s *scanner) scan(text []byte) bool {
 		masksOf(s.last[:], 1, m[k:])
 	}
 	latin, cyr := 0, 0
-	var prev block
+	b, prev := &s.blocks[0], &s.blocks[1]
+	*prev = block{}
 	var alone streak
 	inURL := false
 	for k := range m {
 		base := 64 * k
-		var b block
-		b.load(&m[k], &prev, text, base)
+		*b = block{}
+		b.load(&m[k], prev, text, base)
 		if slashes := m[k].slash; inURL || slashes&(slashes<<1) != 0 || slashes&1 != 0 && base > 0 && text[base-1] == '/' {
 			inURL = b.urls(&m[k], text, base, inURL)
 		}
-		if found := b.suspicious(&prev, &m[k], text, base); found != 0 {
+		if found := b.suspicious(prev, &m[k], text, base); found != 0 {
 			s.places = append(s.places, place{base, found})
 		}
-		s.alone(&alone, &b, prev.word>>63, text, base)
+		s.alone(&alone, b, prev.word>>63, text, base)
 		latin += bits.OnesCount64(b.latin)
 		cyr += bits.OnesCount64(b.cyr)
 		s.latinBlocks[k], s.cyrBlocks[k] = b.latin, b.cyr
-		prev = b
+		b, prev = prev, b
 	}
 	s.latin, s.cyr = latin, cyr
 	if latin > 0 && cyr > 0 {

@@ -106,7 +106,7 @@ func (v *Viewer) edit(u []unit, s *look, whole kind.Set, start, end int) {
 	}
 	e.middle = len(v.buf)
 	doubled := len(u) >= minLetters && !slices.ContainsFunc(u, func(c unit) bool { return c.count != 2 })
-	number := whole&kind.Spaced == 0 && amount(u, s)
+	number := whole&kind.Spaced == 0 && (s.letters < minLetters || amount(u, s))
 	apart := s.inside && spelled(u)
 	for i := range u {
 		if apart && i&1 == 1 {
