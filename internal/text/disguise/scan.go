@@ -235,11 +235,17 @@ func (b *block) suspicious(prev *block, m *masks, text []byte, base int) uint64 
 	// Runs of three letters and more, and two pairs, one after the other.
 	out |= b.pair & (b.pair<<1 | prev.pair>>63 | b.pair<<2 | prev.pair>>62)
 	out |= b.pair2 & (b.pair2<<2 | prev.pair2>>62 | b.pair2<<4 | prev.pair2>>60)
-	// Symbols beside letters. What stands behind the last byte is not known.
-	for rest := m.symbol &^ b.url & (near(b.word, prev.word) | 1<<63); rest != 0; rest &= rest - 1 {
-		i := base + bits.TrailingZeros64(rest)
-		if need := besides[text[i]]; symbolAt(text, i, need) {
-			out |= 1 << (i - base)
+	// Symbols beside letters. What stands behind the last byte is not known here.
+	left, right := b.word<<1|prev.word>>63, b.word>>1|1<<63
+	for rest := m.symbol &^ b.url & (left | right); rest != 0; rest &= rest - 1 {
+		bit := bits.TrailingZeros64(rest)
+		i := base + bit
+		need := besides[text[i]]
+		if need&sides[left>>bit&1|right>>bit&1<<1] == 0 || need&ofEntity != 0 && text[i] == '#' && i > 0 && text[i-1] != '&' && left>>bit&1 == 0 {
+			continue
+		}
+		if symbolAt(text, i, need) {
+			out |= 1 << bit
 		}
 	}
 	return out &^ b.url
@@ -267,6 +273,10 @@ var besides = func() (f [256]uint8) {
 	f['#'] |= ofEntity
 	return f
 }()
+
+// sides holds the flags that a symbol must have with a letter before it (1) and
+// behind it (2).
+var sides = [4]uint8{0, behind | ofEntity, before | ofEntity, between | ofEntity}
 
 // symbolAt reports whether the symbol at i is suspicious.
 func symbolAt(text []byte, i int, need uint8) bool {
