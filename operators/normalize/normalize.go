@@ -32,8 +32,8 @@ var views = [...]struct{ name, column string }{
 
 // Config is the operator's config.
 type Config struct {
-	Views   []string `koanf:"views" doc:"views of the text to make: folded, skeleton, squeezed"`
-	Evasion bool     `koanf:"evasion" doc:"add the columns that tell of evasion"`
+	Views   []string `koanf:"views" doc:"views of the text to make: folded, skeleton, squeezed; only rules and scores look at the last two, lists undo disguises by themselves"`
+	Evasion bool     `koanf:"evasion" doc:"add the columns that tell of evasion: invisible_chars, mixed_script_words, fold_distance, entropy"`
 }
 
 // Validate checks that each view is known and is named once.
@@ -78,8 +78,8 @@ func Factory() pipeline.Factory {
 			"With `evasion`, also adds `" + pipeline.ColInvisibleChars + "` (characters that nobody sees, but for those within emoji), `" + pipeline.ColMixedScript +
 			"` (words with letters of several scripts), `" + pipeline.ColFoldDistance + "` (share of characters that folding replaces, beyond case) and `" + pipeline.ColEntropy +
 			"` (bits a byte of the folded view, of its first 16 KiB).",
-		Example: "views: [folded]\nevasion: false\n",
-	}, func() Config { return Config{Views: []string{Folded, Skeleton, Squeezed}, Evasion: true} }, newPlan)
+		Example: "views: [folded, skeleton, squeezed]\nevasion: true\n",
+	}, func() Config { return Config{Views: []string{Folded}} }, newPlan)
 }
 
 // plan makes the views in the order of the column table.

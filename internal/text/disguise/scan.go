@@ -10,6 +10,11 @@ import (
 // block of 64 bytes. Most posts have no such place, and nothing else is done with
 // them.
 
+const (
+	every = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
 // block is what the scan knows of 64 bytes, one bit a byte.
 type block struct {
 	word  uint64 // of letters and digits, marks and invisible characters

@@ -1,6 +1,7 @@
 package disguise
 
 import (
+	"encoding/binary"
 	"math"
 	"unicode"
 	"unicode/utf8"
@@ -14,8 +15,8 @@ const (
 	replaced             // it becomes something else than itself in lower case
 )
 
-// effects holds, for characters of one and two bytes, what folding does to them.
-var effects = func() (t [0x800]uint8) {
+// effects holds what folding does to the characters below classLimit.
+var effects = func() (t [classLimit]uint8) {
 	for r := range t {
 		t[r] = effectOf(rune(r))
 	}
@@ -25,9 +26,11 @@ var effects = func() (t [0x800]uint8) {
 func effectOf(r rune) uint8 {
 	f, fate := fold.Rune(r)
 	switch {
+	case fate == fold.One && f == r:
+		return 0 // nearly always
 	case fate == fold.Removed:
 		return unseen | replaced
-	case fate == fold.One && (f == r || f == unicode.ToLower(r)):
+	case fate == fold.One && f == unicode.ToLower(r):
 		return 0
 	case fate == fold.Many && string(fold.Append(nil, []byte(string(r)))) == string(unicode.ToLower(r)):
 		return 0
@@ -43,6 +46,14 @@ func Hidden(text []byte) (invisible int, distance float32) {
 	total, changed := 0, 0
 	emoji := false // the character before is part of an emoji
 	for i := 0; i < len(text); total++ {
+		if i+8 <= len(text) {
+			x := binary.LittleEndian.Uint64(text[i:])
+			if (x|(x-0x20*every)|(x+every))&highs == 0 {
+				// Fast path: ASCII without controls, which folding does nothing to.
+				i, total, emoji = i+8, total+7, false
+				continue
+			}
+		}
 		r, size := rune(text[i]), 1
 		if r >= utf8.RuneSelf {
 			if i+1 < len(text) && r < 0xE0 {
@@ -54,10 +65,12 @@ func Hidden(text []byte) (invisible int, distance float32) {
 		i += size
 		var e uint8
 		switch {
-		case r < 0x800:
+		case r < 0x2000:
 			e = effects[r]
 		case emoji && (r == 0x200D || r == 0xFE0F || r == 0xFE0E || r >= 0xE0020 && r <= 0xE007F):
 			continue
+		case r < classLimit:
+			e = effects[r]
 		default:
 			e = effectOf(r)
 		}
