@@ -50,8 +50,10 @@ func chainConfig(cfg any) {
 	case *normalize.Config:
 		c.Views, c.Evasion = []string{normalize.Folded, normalize.Skeleton, normalize.Squeezed}, true
 	case *match.Config:
-		c.Lists = map[string]match.List{"terms": {Path: "terms.csv"}, "links": {Path: "links.txt", On: "url_domains"},
-			"hidden": {Terms: []string{"zorvath", "krelling dawn", "зорват"}, View: "squeezed"}, "alike": {Terms: []string{"zorvath"}, View: "skeleton"}}
+		c.Lists = map[string]match.List{
+			"terms": {Path: "terms.csv"}, "links": {Path: "links.txt", On: "url_domains"},
+			"hidden": {Terms: []string{"zorvath", "krelling dawn", "зорват"}, View: "squeezed"}, "alike": {Terms: []string{"zorvath"}, View: "skeleton"},
+		}
 	case *rules.Config:
 		c.Files = []string{"rules.yaml"}
 	}

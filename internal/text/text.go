@@ -6,6 +6,7 @@
 //	token    folded view -> tokens with hashes and spans
 //	simhash  token hashes -> SimHash and exact hash
 //	terms    token hashes -> hits of term lists
+//	disguise text -> hits of words in disguise, the views skeleton and squeezed
 //
 // The generated tables come from the Unicode Character Database, whose files
 // are not in the tree; set UCD to their folder (default: conformance/ucd in

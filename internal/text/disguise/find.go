@@ -300,11 +300,9 @@ func (f *Finder) honest(kinds kind.Set, s *look, word []rune) bool {
 	if !s.strict {
 		return false
 	}
-	here, there := f.latin, f.cyr
+	here, there := f.latin-s.letters, f.cyr/2
 	if s.script == cyrillic {
 		here, there = f.cyr/2-s.letters, f.latin
-	} else {
-		here, there = f.latin-s.letters, f.cyr/2
 	}
 	return there > 2*here
 }

@@ -266,8 +266,16 @@ func TestSigns(t *testing.T) {
 		distance  float32
 		entropy   float32
 	}{
-		{"", 0, 0, 0}, {"aaaa", 0, 0, 0}, {"abab", 0, 0, 1}, {"abcd", 0, 0, 2}, {"ABcd", 0, 0, 2},
-		{"a\u200bb\u00adc", 2, 0.4, -1}, {"é", 0, 1, -1}, {"❤\ufe0f👩\u200d👩", 0, 0, -1}, {"жЖ", 0, 0, -1}, {"a\x00b\u202e", 2, 0.5, -1},
+		{"", 0, 0, 0},
+		{"aaaa", 0, 0, 0},
+		{"abab", 0, 0, 1},
+		{"abcd", 0, 0, 2},
+		{"ABcd", 0, 0, 2},
+		{"a\u200bb\u00adc", 2, 0.4, -1},
+		{"é", 0, 1, -1},
+		{"❤\ufe0f👩\u200d👩", 0, 0, -1},
+		{"жЖ", 0, 0, -1},
+		{"a\x00b\u202e", 2, 0.5, -1},
 	} {
 		invisible, distance := Hidden([]byte(c.text))
 		if invisible != c.invisible || distance != c.distance {

@@ -101,3 +101,34 @@ half:
 done:
 	VZEROUPPER
 	RET
+
+// func detectAVX2() bool
+//
+// By the Intel manual, volume 1, 14.7.1: the system saves the registers
+// (OSXSAVE, XCR0), and the processor has AVX and AVX2.
+TEXT ·detectAVX2(SB), NOSPLIT, $0-1
+	MOVB $0, ret+0(FP)
+	XORL AX, AX
+	CPUID
+	CMPL AX, $7
+	JLT no
+	MOVL $1, AX
+	XORL CX, CX
+	CPUID
+	ANDL $0x18000000, CX // OSXSAVE, AVX
+	CMPL CX, $0x18000000
+	JNE no
+	XORL CX, CX
+	XGETBV
+	ANDL $6, AX
+	CMPL AX, $6
+	JNE no
+	MOVL $7, AX
+	XORL CX, CX
+	CPUID
+	TESTL $0x20, BX // AVX2
+	JZ no
+	MOVB $1, ret+0(FP)
+
+no:
+	RET

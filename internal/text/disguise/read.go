@@ -230,7 +230,7 @@ func (r *reader) apart(i int, v visitor) int {
 		i--
 	}
 	r.units, r.gaps = r.units[:0], r.gaps[:0]
-	end, done := i, 0
+	done := 0
 	for i < len(r.text) {
 		next := alone(r.text, i)
 		if next == i {
@@ -240,7 +240,7 @@ func (r *reader) apart(i int, v visitor) int {
 		if i = next; len(r.units) > maxRuns*4 {
 			break
 		}
-		end = next
+		end := next
 		for i < len(r.text) && i < end+maxGap && !startsWord(r.text[i:]) {
 			i++
 		}

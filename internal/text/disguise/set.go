@@ -88,10 +88,13 @@ func endsKey(seed uint64, length int, first, second rune) uint64 {
 type Builder struct {
 	set   Set
 	known map[string]uint32
-	uses  []struct {
-		word uint32
-		use  use
-	}
+	uses  []wordUse
+}
+
+// wordUse is a use of a word.
+type wordUse struct {
+	word uint32
+	use  use
 }
 
 // NewBuilder returns a builder of an empty set.
@@ -124,10 +127,7 @@ func (b *Builder) Add(id uint32, words [][]byte) bool {
 			b.set.phrases = append(b.set.phrases, at)
 		}
 		if b.set.words[at].length >= minLetters {
-			b.uses = append(b.uses, struct {
-				word uint32
-				use  use
-			}{at, use{term: id, phrase: phrase, words: uint8(len(words)), place: uint8(i)}})
+			b.uses = append(b.uses, wordUse{at, use{term: id, phrase: phrase, words: uint8(len(words)), place: uint8(i)}})
 		}
 	}
 	return true
@@ -175,12 +175,7 @@ func (b *Builder) word(w []byte) uint32 {
 // Build returns the set. The builder must not be used afterwards.
 func (b *Builder) Build() *Set {
 	s := &b.set
-	slices.SortStableFunc(b.uses, func(x, y struct {
-		word uint32
-		use  use
-	}) int {
-		return int(x.word) - int(y.word)
-	})
+	slices.SortStableFunc(b.uses, func(x, y wordUse) int { return int(x.word) - int(y.word) })
 	s.first = make([]uint32, len(s.words)+1)
 	s.uses = make([]use, len(b.uses))
 	for i, u := range b.uses {

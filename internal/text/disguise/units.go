@@ -248,8 +248,17 @@ var entities = [...]struct {
 	name string
 	r    rune
 }{
-	{"shy", 0xAD}, {"zwj", 0x200D}, {"zwnj", 0x200C}, {"lrm", 0x200E}, {"rlm", 0x200F}, {"nbsp", ' '},
-	{"ensp", ' '}, {"emsp", ' '}, {"thinsp", ' '}, {"middot", 0xB7}, {"bull", 0x2022},
+	{"shy", 0xAD},
+	{"zwj", 0x200D},
+	{"zwnj", 0x200C},
+	{"lrm", 0x200E},
+	{"rlm", 0x200F},
+	{"nbsp", ' '},
+	{"ensp", ' '},
+	{"emsp", ' '},
+	{"thinsp", ' '},
+	{"middot", 0xB7},
+	{"bull", 0x2022},
 }
 
 // appendSingle puts one unit for the character at text[from:to], which is one

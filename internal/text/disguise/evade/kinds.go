@@ -23,7 +23,6 @@ var (
 	turned   = table("aɐ", "bq", "cɔ", "dp", "eǝ", "fɟ", "gƃ", "hɥ", "iᴉ", "jɾ", "kʞ", "ll", "mɯ", "nu", "oo", "pd", "qb", "rɹ", "ss", "tʇ", "un", "vʌ", "wʍ", "xx", "yʎ", "zz")
 	spun     = table("aɐ", "cɔ", "eǝ", "fɟ", "hɥ", "kʞ", "mɯ", "rɹ", "tʇ", "vʌ", "wʍ", "yʎ")
 	raised   = table("aᵃ", "bᵇ", "cᶜ", "dᵈ", "eᵉ", "fᶠ", "gᵍ", "hʰ", "iⁱ", "jʲ", "kᵏ", "lˡ", "mᵐ", "nⁿ", "oᵒ", "pᵖ", "rʳ", "sˢ", "tᵗ", "uᵘ", "vᵛ", "wʷ", "xˣ", "yʸ", "zᶻ")
-	flags    = from(0x1F1E6)
 
 	alefs   = table("اأ", "اإ", "اآ", "اٱ")
 	yehs    = table("يی", "كک", "يى")
@@ -78,9 +77,21 @@ func Kinds() []Kind {
 		name  string
 		first rune
 	}{
-		{"full width", 0xFF41}, {"bold", 0x1D41A}, {"bold italic", 0x1D482}, {"bold script", 0x1D4EA}, {"bold fraktur", 0x1D586}, {"double-struck", 0x1D552},
-		{"sans", 0x1D5BA}, {"sans bold", 0x1D5EE}, {"monospace", 0x1D68A}, {"circled", 0x24D0}, {"negative circled", 0x1F150}, {"squared", 0x1F130},
-		{"negative squared", 0x1F170}, {"parenthesized", 0x249C}, {"regional", 0x1F1E6},
+		{"full width", 0xFF41},
+		{"bold", 0x1D41A},
+		{"bold italic", 0x1D482},
+		{"bold script", 0x1D4EA},
+		{"bold fraktur", 0x1D586},
+		{"double-struck", 0x1D552},
+		{"sans", 0x1D5BA},
+		{"sans bold", 0x1D5EE},
+		{"monospace", 0x1D68A},
+		{"circled", 0x24D0},
+		{"negative circled", 0x1F150},
+		{"squared", 0x1F130},
+		{"negative squared", 0x1F170},
+		{"parenthesized", 0x249C},
+		{"regional", 0x1F1E6},
 	} {
 		all(f.name, from(f.first))
 	}
@@ -149,9 +160,18 @@ func Kinds() []Kind {
 
 func invisibles(add func(string, func(word) string), inner, joined func(string, string)) {
 	for _, c := range []struct{ name, s string }{
-		{"zero width space", "\u200b"}, {"zero width non-joiner", "\u200c"}, {"zero width joiner", "\u200d"}, {"word joiner", "\u2060"},
-		{"soft hyphen", "\u00ad"}, {"byte order mark", "\ufeff"}, {"variation selector", "\ufe0f"}, {"tag", "\U000e0061"},
-		{"left-to-right mark", "\u200e"}, {"grapheme joiner", "\u034f"}, {"hangul filler", "\u3164"}, {"invisible times", "\u2062"},
+		{"zero width space", "\u200b"},
+		{"zero width non-joiner", "\u200c"},
+		{"zero width joiner", "\u200d"},
+		{"word joiner", "\u2060"},
+		{"soft hyphen", "\u00ad"},
+		{"byte order mark", "\ufeff"},
+		{"variation selector", "\ufe0f"},
+		{"tag", "\U000e0061"},
+		{"left-to-right mark", "\u200e"},
+		{"grapheme joiner", "\u034f"},
+		{"hangul filler", "\u3164"},
+		{"invisible times", "\u2062"},
 	} {
 		inner(c.name, c.s)
 	}
@@ -180,9 +200,25 @@ func entities(add func(string, func(word) string)) {
 
 func separators(joined, inner func(string, string)) {
 	for _, c := range []struct{ name, s string }{
-		{"spaced", " "}, {"spaced twice", "  "}, {"dotted", "."}, {"dashed", "-"}, {"underscored", "_"}, {"starred", "*"}, {"slashed", "/"}, {"middle dots", "·"},
-		{"bullets", " • "}, {"emoji between", "👏"}, {"thin spaces", "\u2009"}, {"no-break spaces", "\u00a0"}, {"lines", "\n"}, {"commas", ","}, {"dashes and spaces", " - "},
-		{"tildes", "~"}, {"em dashes", "—"}, {"ideographic spaces", "\u3000"}, {"entity spaces", "&nbsp;"},
+		{"spaced", " "},
+		{"spaced twice", "  "},
+		{"dotted", "."},
+		{"dashed", "-"},
+		{"underscored", "_"},
+		{"starred", "*"},
+		{"slashed", "/"},
+		{"middle dots", "·"},
+		{"bullets", " • "},
+		{"emoji between", "👏"},
+		{"thin spaces", "\u2009"},
+		{"no-break spaces", "\u00a0"},
+		{"lines", "\n"},
+		{"commas", ","},
+		{"dashes and spaces", " - "},
+		{"tildes", "~"},
+		{"em dashes", "—"},
+		{"ideographic spaces", "\u3000"},
+		{"entity spaces", "&nbsp;"},
 	} {
 		joined(c.name, c.s)
 	}
