@@ -13,13 +13,17 @@ type masks struct {
 	cyr    uint64 // D0 and D1, the first bytes of U+0400 to U+047F
 	more   uint64 // continuation bytes of UTF-8
 	same2  uint64 // equal to the byte two further on
-	symbol uint64 // symbols of ASCII that can be disguises
+	symbol uint64 // symbols of ASCII that can be disguises, but for those below
 	slash  uint64
 	at     uint64
+	under  uint64
+	hash   uint64
+	bang   uint64 // '!'
 }
 
-// isSymbolByte reports whether c is a symbol of ASCII that can be a disguise.
-func isSymbolByte(c byte) bool { return strings.IndexByte("!#$&(*+<=@[\\]^_`{|}~", c) >= 0 }
+// isSymbolByte reports whether c is a symbol of ASCII that can be a disguise and has
+// no mask of its own.
+func isSymbolByte(c byte) bool { return strings.IndexByte("$&(*+<=[\\]^{|}~", c) >= 0 }
 
 var symbolBytes = func() (t [256]bool) {
 	for c := range t {
@@ -52,6 +56,9 @@ func masksGo(text []byte, n int, out []masks) {
 			set(&m.symbol, symbolBytes[c])
 			set(&m.slash, c == '/')
 			set(&m.at, c == '@')
+			set(&m.under, c == '_')
+			set(&m.hash, c == '#')
+			set(&m.bang, c == '!')
 		}
 		out[k] = m
 	}

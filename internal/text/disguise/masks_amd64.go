@@ -8,7 +8,7 @@ var hasAVX2 = detectAVX2()
 // consts are the constants of masksAVX2, 32 bytes each.
 //
 //nolint:unused // by Go; the assembly reads it
-var consts = func() (c [14 * 32]byte) {
+var consts = func() (c [17 * 32]byte) {
 	fill := func(i int, f func(lane int) byte) {
 		for j := range 32 {
 			c[32*i+j] = f(j & 15)
@@ -34,8 +34,9 @@ var consts = func() (c [14 * 32]byte) {
 		return 1 << (high - 2)
 	})
 	fill(11, func(int) byte { return 0xf })
-	fill(12, func(int) byte { return '/' })
-	fill(13, func(int) byte { return '@' })
+	for i, b := range []byte("/@_#!") {
+		fill(12+i, func(int) byte { return b })
+	}
 	return c
 }()
 

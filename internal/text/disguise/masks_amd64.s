@@ -89,12 +89,24 @@ half:
 	VPMOVMSKB Y3, AX
 	MOVL AX, 80(DI)(DX*1)
 
+	VPCMPEQB ·consts+448(SB), Y0, Y3 // '_'
+	VPMOVMSKB Y3, AX
+	MOVL AX, 88(DI)(DX*1)
+
+	VPCMPEQB ·consts+480(SB), Y0, Y3 // '#'
+	VPMOVMSKB Y3, AX
+	MOVL AX, 96(DI)(DX*1)
+
+	VPCMPEQB ·consts+512(SB), Y0, Y3 // '!'
+	VPMOVMSKB Y3, AX
+	MOVL AX, 104(DI)(DX*1)
+
 	ADDQ $32, SI
 	ADDQ $4, DX
 	CMPQ DX, $8
 	JNE half
 
-	ADDQ $88, DI
+	ADDQ $112, DI
 	DECQ CX
 	JNZ block
 

@@ -83,7 +83,7 @@ func (s *scanner) scan(text []byte) bool {
 		if slashes := m[k].slash; inURL || slashes&(slashes<<1) != 0 || slashes&1 != 0 && base > 0 && text[base-1] == '/' {
 			inURL = b.urls(&m[k], text, base, inURL)
 		}
-		if found := b.suspicious(prev, &m[k], text, base); found != 0 {
+		if found := b.suspicious(prev, &m[k], masksBefore(m, k), text, base); found != 0 {
 			s.places = append(s.places, place{base, found})
 		}
 		s.alone(&alone, b, prev.word>>63, text, base)
@@ -98,6 +98,16 @@ func (s *scanner) scan(text []byte) bool {
 	}
 	return len(s.places)+len(s.spaced) > 0
 }
+
+// masksBefore returns the masks of the block before block k.
+func masksBefore(m []masks, k int) *masks {
+	if k == 0 {
+		return &noMasks
+	}
+	return &m[k-1]
+}
+
+var noMasks masks
 
 // load fills b.
 func (b *block) load(m *masks, prev *block, text []byte, base int) {
@@ -215,45 +225,43 @@ func touches(text []byte, i, size int) bool {
 	return i > 0 && beside(text[i-1]) || i+size < len(text) && beside(text[i+size])
 }
 
-// suspicious returns the suspicious bytes of the block.
-func (b *block) suspicious(prev *block, m *masks, text []byte, base int) uint64 {
-	near := func(m, before uint64) uint64 { return m<<1 | before>>63 | m>>1 }
+// suspicious returns the suspicious bytes of the block. Most posts take no
+// branch here: the conditions are of bits, and only rare symbols take a loop. What
+// stands beside the block's last byte is looked at from the next block.
+func (b *block) suspicious(prev *block, m, before *masks, text []byte, base int) uint64 {
+	left, right := b.word<<1|prev.word>>63, b.word>>1
 	out := b.odd
-	if b.digit|prev.digit>>63 != 0 {
-		// Digits among letters. At the block's edges both sides are looked at
-		// from the next block.
-		digits := b.digit
-		if starts := m.at &^ (b.word<<1 | prev.word>>63); starts != 0 {
-			// Those of mentions are not.
-			run := b.word
-			digits &^= (run ^ (run + starts<<1&run)) & run
-		}
-		out |= digits & near(b.word&^b.digit, prev.word&^prev.digit)
-		out |= 1 & b.word & (b.digit ^ prev.digit>>63) & (prev.word >> 63)
-	}
+	// Digits among letters.
+	letters, lettersBefore := b.word&^b.digit, prev.word&^prev.digit
+	out |= b.digit & (letters<<1 | lettersBefore>>63 | letters>>1)
+	out |= 1 & letters & (prev.digit >> 63)
+	// Letters of two scripts, side by side.
 	if b.cyr|b.alike|prev.cyr|prev.alike != 0 {
+		near := func(m, before uint64) uint64 { return m<<1 | before>>63 | m>>1 }
 		out |= b.latin & near(b.cyr|b.alike, prev.cyr|prev.alike)
 		out |= 1 & (b.cyr | b.alike) & (prev.latin >> 63)
 		out |= b.cyr & near(b.alike, prev.alike)
 		out |= 1 & b.alike & (prev.cyr >> 63)
 	}
-	// Runs of three letters and more, and two pairs, one after the other.
-	out |= b.pair & (b.pair<<1 | prev.pair>>63 | b.pair<<2 | prev.pair>>62)
-	out |= b.pair2 & (b.pair2<<2 | prev.pair2>>62 | b.pair2<<4 | prev.pair2>>60)
-	// Symbols beside letters. What stands behind the last byte is not known here.
-	left, right := b.word<<1|prev.word>>63, b.word>>1|1<<63
-	for rest := m.symbol &^ b.url & (left | right); rest != 0; rest &= rest - 1 {
+	// Runs of three letters and more, and three pairs, one after the other.
+	out |= b.pair & (b.pair<<1 | prev.pair>>63 | (b.pair<<2|prev.pair>>62)&(b.pair<<4|prev.pair>>60))
+	out |= b.pair2 & (b.pair2<<2 | prev.pair2>>62 | (b.pair2<<4|prev.pair2>>60)&(b.pair2<<8|prev.pair2>>56))
+	// Symbols beside letters.
+	out |= m.under&(left|right) | 1&b.word&(before.under>>63)
+	out |= m.bang&right | 1&b.word&(before.bang>>63)
+	out |= m.at & left
+	out |= m.hash & (left&right | m.symbol<<1 | before.symbol>>63)
+	out |= 1 & b.word & (before.hash >> 63) & (prev.word >> 62)
+	for rest := m.symbol & (left | right | 1<<63); rest != 0; rest &= rest - 1 {
 		bit := bits.TrailingZeros64(rest)
-		i := base + bit
-		need := besides[text[i]]
-		if need&sides[left>>bit&1|right>>bit&1<<1] == 0 || need&ofEntity != 0 && text[i] == '#' && i > 0 && text[i-1] != '&' && left>>bit&1 == 0 {
-			continue
-		}
-		if symbolAt(text, i, need) {
+		if i := base + bit; symbolAt(text, i, besides[text[i]]) {
 			out |= 1 << bit
 		}
 	}
-	return out &^ b.url
+	// Mentions are passed over.
+	run := b.word | m.under
+	starts := m.at&^left<<1 | before.at>>63&^(prev.word>>62)
+	return out &^ b.url &^ (run ^ (run + starts&run))
 }
 
 // What makes a symbol suspicious: flags in besides.
@@ -265,33 +273,24 @@ const (
 )
 
 var besides = func() (f [256]uint8) {
-	for i := range len("!$@|+(<^~`=\\{}[]*#_") {
-		f["!$@|+(<^~`=\\{}[]*#_"[i]] = between
+	for i := range len("$|+(<^~=\\{}[]*") {
+		f["$|+(<^~=\\{}[]*"[i]] = between
 	}
-	for i := range len("$!|_") {
-		f["$!|_"[i]] |= before
+	for _, c := range "$|" {
+		f[c] |= before | behind
 	}
-	for i := range len("$|_*@+") {
-		f["$|_*@+"[i]] |= behind
-	}
+	f['*'] |= behind
+	f['+'] |= behind
 	f['&'] = ofEntity
-	f['#'] |= ofEntity
 	return f
 }()
-
-// sides holds the flags that a symbol must have with a letter before it (1) and
-// behind it (2).
-var sides = [4]uint8{0, behind | ofEntity, before | ofEntity, between | ofEntity}
 
 // symbolAt reports whether the symbol at i is suspicious.
 func symbolAt(text []byte, i int, need uint8) bool {
 	left := i > 0 && wordByte(text[i-1])
 	right := i+1 < len(text) && wordByte(text[i+1])
 	switch {
-	case need&ofEntity != 0 && (text[i] == '&' || i > 0 && text[i-1] == '&'):
-		if text[i] != '&' {
-			i--
-		}
+	case need == ofEntity:
 		_, n := entity(text[i:])
 		return n > 0
 	case left && right:
@@ -327,17 +326,18 @@ func (s *scanner) alone(k *streak, b *block, carry uint64, text []byte, base int
 	stops := sum &^ single
 	ones := stops &^ b.word
 	many := stops & b.word
-	at := base
-	for m := ones; m != 0; m &= m - 1 {
-		bit := bits.TrailingZeros64(m)
-		if many&(1<<bit-1)&^(1<<(at-base)-1) != 0 {
+	if bits.OnesCount64(ones)+k.length < 3 {
+		// Nearly always: there are too few for a run of three.
+		if many != 0 {
 			k.length = 0
+			ones &= ^uint64(0) << bits.Len64(many)
 		}
-		s.count(k, text, base+bit)
-		at = base + bit
-	}
-	if many>>(at-base) != 0 {
-		k.length = 0
+		if ones != 0 && k.length == 0 {
+			k.begin(text, base+bits.TrailingZeros64(ones))
+		}
+		k.length += bits.OnesCount64(ones)
+	} else {
+		s.several(k, ones, many, text, base)
 	}
 	if overflow == 1 {
 		// One character up to the block's end: what follows decides.
@@ -347,6 +347,29 @@ func (s *scanner) alone(k *streak, b *block, carry uint64, text []byte, base int
 			k.length = 0
 		}
 	}
+}
+
+// several counts the characters that stand alone, one by one: ones are the bits
+// behind them, many those of longer words.
+func (s *scanner) several(k *streak, ones, many uint64, text []byte, base int) {
+	at := 0
+	for m := ones; m != 0; m &= m - 1 {
+		bit := bits.TrailingZeros64(m)
+		if many&(1<<bit-1)&^(1<<at-1) != 0 {
+			k.length = 0
+		}
+		s.count(k, text, base+bit)
+		at = bit
+	}
+	if many>>at != 0 {
+		k.length = 0
+	}
+}
+
+// begin notes that the first letter that stands alone ends at i.
+func (k *streak) begin(text []byte, i int) {
+	_, size := utf8.DecodeLastRune(text[:i])
+	k.first, k.done = i-size, false
 }
 
 // beginsWord reports whether text begins with a character of a word.
@@ -367,8 +390,7 @@ func beginsWord(text []byte) bool {
 // count adds the letter that ends at i.
 func (s *scanner) count(k *streak, text []byte, i int) {
 	if k.length++; k.length == 1 {
-		_, size := utf8.DecodeLastRune(text[:i])
-		k.first, k.done = i-size, false
+		k.begin(text, i)
 	}
 	if k.length == 3 && !k.done {
 		s.spaced = append(s.spaced, k.first)

@@ -42,7 +42,7 @@ var forms = func() (f [256]form) {
 	for b := '0'; b <= '9'; b++ {
 		f[b] = digit
 	}
-	for _, r := range "$@!|+(<^~`_\u00a2\u00a3\u00a5\u00a7\u00a9\u00ae\u00b0\u00d7\u00a1\u00a6\u00ac\u00b7=\\{}[]%&" {
+	for _, r := range "$@!|+(<^~_\u00a2\u00a3\u00a5\u00a7\u00a9\u00ae\u00b0\u00d7\u00a1\u00a6\u00ac\u00b7=\\{}[]%&" {
 		f[r] = symbol
 	}
 	for _, r := range "*#" {
