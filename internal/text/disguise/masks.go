@@ -21,6 +21,25 @@ type masks struct {
 	bang   uint64 // '!'
 }
 
+// clip drops all bits but those of the bytes that are valid, which are the first
+// ones. A byte of these that looked at others has looked at valid ones.
+func (m *masks) clip(valid uint64) {
+	m.letter &= valid
+	m.digit &= valid
+	m.blank |= ^valid
+	m.same &= valid >> 1
+	m.high &= valid
+	m.cyr &= valid
+	m.more &= valid
+	m.same2 &= valid >> 2
+	m.symbol &= valid
+	m.slash &= valid
+	m.at &= valid
+	m.under &= valid
+	m.hash &= valid
+	m.bang &= valid
+}
+
 // isSymbolByte reports whether c is a symbol of ASCII that can be a disguise and has
 // no mask of its own.
 func isSymbolByte(c byte) bool { return strings.IndexByte("$&(*+<=[\\]^{|}~", c) >= 0 }

@@ -64,13 +64,7 @@ func (s *scanner) scan(text []byte) bool {
 	}
 	s.latinBlocks, s.cyrBlocks = s.latinBlocks[:n], s.cyrBlocks[:n]
 	m := s.masks[:n]
-	whole := max(len(text)-2, 0) / 64 // blocks with two bytes behind them
-	masksOf(text, whole, m)
-	for k := whole; k < n; k++ {
-		s.last = blanks
-		copy(s.last[:], text[64*k:])
-		masksOf(s.last[:], 1, m[k:])
-	}
+	s.fill(text, m)
 	latin, cyr := 0, 0
 	b, prev := &s.blocks[0], &s.blocks[1]
 	*prev = block{}
@@ -97,6 +91,25 @@ func (s *scanner) scan(text []byte) bool {
 		s.strangers(text)
 	}
 	return len(s.places)+len(s.spaced) > 0
+}
+
+// fill sets m, one element for each block of text. The text is mostly one of a
+// column, with others behind it: then the last block is read beyond the text's
+// end, and what is there is dropped.
+func (s *scanner) fill(text []byte, m []masks) {
+	if n := len(m); n > 0 && cap(text) >= 64*n+2 {
+		// Fast path: one call.
+		masksOf(text[:64*n+2], n, m)
+		m[n-1].clip(^uint64(0) >> (64*n - len(text)))
+		return
+	}
+	whole := max(len(text)-2, 0) / 64 // blocks with two bytes behind them
+	masksOf(text, whole, m)
+	for k := whole; k < len(m); k++ {
+		s.last = blanks
+		copy(s.last[:], text[64*k:])
+		masksOf(s.last[:], 1, m[k:])
+	}
 }
 
 // masksBefore returns the masks of the block before block k.
