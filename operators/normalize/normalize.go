@@ -180,6 +180,10 @@ func (o *operator) undo(texts, folded column.StringView) {
 		mixed = o.mixed.Extend(n)
 	}
 	for i := range n {
+		if !o.views[1] && !o.views[2] {
+			mixed[i] = uint32(o.viewer.Count(texts.At(i)))
+			continue
+		}
 		differs := o.viewer.Read(texts.At(i))
 		if mixed != nil {
 			mixed[i] = uint32(o.viewer.MixedWords())

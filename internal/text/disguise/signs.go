@@ -128,5 +128,18 @@ func (e *Entropy) Of(text []byte) float32 {
 	return float32(max(0, logs(n)-float64(sum)/scale/float64(n)))
 }
 
+// logTable holds log2 of the lengths that posts have.
+var logTable = func() (t [1024]float64) {
+	for n := 1; n < len(t); n++ {
+		t[n] = math.Log2(float64(n))
+	}
+	return t
+}()
+
 // logs returns log2(n).
-func logs(n uint64) float64 { return math.Log2(float64(n)) }
+func logs(n uint64) float64 {
+	if n < uint64(len(logTable)) {
+		return logTable[n]
+	}
+	return math.Log2(float64(n))
+}

@@ -20,6 +20,7 @@ type Viewer struct {
 	old   []byte
 	turns []unit
 	mixed int
+	count bool // words are only counted
 }
 
 // edit is that text[start:end] is replaced by buf[from:middle] in the skeleton
@@ -29,10 +30,19 @@ type edit struct{ start, end, from, middle, to int }
 // Read reads a text, valid UTF-8, and reports whether one of the views differs
 // from the folded one.
 func (v *Viewer) Read(text []byte) bool {
-	v.edits, v.buf, v.mixed = v.edits[:0], v.buf[:0], 0
+	v.edits, v.buf, v.mixed, v.count = v.edits[:0], v.buf[:0], 0, false
 	v.text = text
 	v.read(text, v)
 	return len(v.edits) > 0
+}
+
+// Count reads a text, valid UTF-8, for its MixedWords only: the views are then
+// those of a text without disguises.
+func (v *Viewer) Count(text []byte) int {
+	v.edits, v.mixed, v.count = v.edits[:0], 0, true
+	v.text = text
+	v.read(text, v)
+	return v.mixed
 }
 
 // MixedWords returns how many words of the text that was read have letters of
@@ -69,7 +79,7 @@ func (v *Viewer) word(u []unit, whole kind.Set, edges bool) {
 	if s.mixed && whole == 0 {
 		v.mixed++
 	}
-	if s.plain && whole == 0 || s.letters == 0 || len(u) > 4*maxRuns {
+	if v.count || s.plain && whole == 0 || s.letters == 0 || len(u) > 4*maxRuns {
 		return
 	}
 	start, end := int(u[0].start), int(u[0].end)
