@@ -215,6 +215,20 @@ func BenchmarkSteps(b *testing.B) {
 				cfg.MinHash.Bands = 16
 				benchStep(b, mem, files, append(steps[:2:2], step{fingerprint.Factory(), cfg}), recs, size/len(in))
 			})
+			for _, c := range []normalize.Config{
+				{Views: []string{normalize.Folded}},
+				{Views: []string{normalize.Folded}, Evasion: true},
+				{Views: []string{normalize.Folded, normalize.Skeleton, normalize.Squeezed}},
+				{Views: []string{normalize.Folded, normalize.Skeleton, normalize.Squeezed}, Evasion: true},
+			} {
+				b.Run(fmt.Sprintf("normalize-%d-views-evasion-%v", len(c.Views), c.Evasion), func(b *testing.B) {
+					benchStep(b, mem, files, []step{{normalize.Factory(), &c}}, recs, size/len(in))
+				})
+			}
+			b.Run("match-10k-squeezed", func(b *testing.B) {
+				squeezed := step{match.Factory(), &match.Config{Lists: map[string]match.List{"list": {Path: "small.txt", View: "squeezed"}}}}
+				benchStep(b, mem, files, append(steps[:3:3], squeezed), recs, size/len(in))
+			})
 			b.Run("match-10k", func(b *testing.B) {
 				benchStep(b, mem, files, append(steps[:3:3], list("small.txt")), recs, size/len(in))
 			})

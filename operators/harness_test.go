@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -12,6 +13,7 @@ import (
 	"github.com/sluicehq/sluice/operators"
 	"github.com/sluicehq/sluice/operators/fingerprint"
 	"github.com/sluicehq/sluice/operators/match"
+	"github.com/sluicehq/sluice/operators/normalize"
 	"github.com/sluicehq/sluice/operators/rules"
 	"github.com/sluicehq/sluice/pipeline"
 	"github.com/sluicehq/sluice/pipeline/pipelinetest"
@@ -58,6 +60,8 @@ var chainFiles = memFiles{
 // chainConfig changes an operator's default config for the harness's chain.
 func chainConfig(cfg any) {
 	switch c := cfg.(type) {
+	case *normalize.Config:
+		c.Views, c.Evasion = []string{normalize.Folded, normalize.Skeleton, normalize.Squeezed}, true
 	case *fingerprint.Config:
 		c.MinHash.Bands = 16
 	case *match.Config:
@@ -67,6 +71,8 @@ func chainConfig(cfg any) {
 			"kinds": {Path: "kinds.yaml"},
 			"urls":  {Terms: []string{"short.example/y"}, On: "urls"},
 			"tags":  {Terms: []string{"da*n"}, On: "hashtags", View: "raw"},
+			"hidden": {Terms: []string{"zorvath", "krelling dawn", "зорват"}, View: "squeezed"},
+			"alike":  {Terms: []string{"zorvath"}, View: "skeleton"},
 		}
 	case *rules.Config:
 		c.Files = []string{"rules.yaml"}
@@ -90,6 +96,8 @@ func chainPosts(t testing.TB, mem memory.Allocator) arrow.Record {
 		{"text": "हिन्दी में एक वाक्य 👩‍👩‍👧‍👦 #tag @user $CASH 12,345.67 a@b.example"},
 		{"text": "ภาษาไทยไม่มีช่องว่าง zorvath krelling dawn zorvath"},
 		{"text": fmt.Sprintf("%0300d zorvath", 7)},
+		{"text": "z0rvath, z o r v a t h and zоrvаth; krelling d4wn, з0рват \u202ehtavroz\u202c z&#111;rvath"},
+		{"text": strings.Repeat("ᴢᴏʀᴠᴀᴛʜ zzzorvath 🇿🇴🇷🇻🇦🇹🇭 ", 20)},
 	}
 	return pipelinetest.Posts(t, mem, rows)
 }
