@@ -23,7 +23,8 @@ func wordsOf(s string) []string {
 // TestHateCheck measures, on HateCheck's pairs of a text and one with a word in
 // disguise, how many of the words that were changed are still found. Wrong
 // spelling (letters left out or swapped, blanks taken out) is no disguise of
-// characters: its figures are printed and not judged.
+// characters: its figures are printed and not judged. What is missed of the other
+// kinds are pairs in which a word was also put otherwise than in the original.
 func TestHateCheck(t *testing.T) {
 	f, err := os.Open(filepath.Join(dataDir(t), "labelled", "hatecheck", "test_suite_cases.csv"))
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -152,4 +153,39 @@ func BenchmarkHostile(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkBuild measures the making of a set of a million words: its time, and
+// the memory that it keeps.
+func BenchmarkBuild(b *testing.B) {
+	terms := make([][]byte, 1_000_000)
+	r := rand.New(rand.NewPCG(5, 6))
+	for i := range terms {
+		terms[i] = fmt.Appendf(nil, "%s%s", manyTerms(1)[0][:3], letterNumber(r.Uint64()))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		builder := NewBuilder()
+		for i, t := range terms {
+			builder.Add(uint32(i), [][]byte{t})
+		}
+		set := builder.Build()
+		builder = nil
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6, "MB")
+		runtime.KeepAlive(set)
+	}
+}
+
+// letterNumber writes a number in letters.
+func letterNumber(n uint64) string {
+	var out []byte
+	for n >>= 24; n > 0; n /= 20 {
+		out = append(out, "bcdfghjklmnpqrstvwxz"[n%20])
+	}
+	return string(out)
 }

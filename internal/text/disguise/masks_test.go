@@ -2,6 +2,7 @@ package disguise
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -30,6 +31,26 @@ func TestMasks(t *testing.T) {
 			if got[k] != want[k] {
 				t.Fatalf("block %d of %q:\n got %+v\nwant %+v", k, text, got[k], want[k])
 			}
+		}
+	}
+}
+
+// TestASCII compares the scan of texts of ASCII with that of all texts.
+func TestASCII(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	const chars = "aaabcdeIo014 $@!#&_*/.:- "
+	for range 30_000 {
+		text := make([]byte, r.IntN(200))
+		for i := range text {
+			text[i] = chars[r.IntN(len(chars))]
+		}
+		var a, b scanner
+		a.scan(text)
+		b.scan(text)
+		b.places, b.spaced = b.places[:0], b.spaced[:0]
+		b.wide(text, b.masks[:(len(text)+63)/64])
+		if !slices.Equal(a.places, b.places) || !slices.Equal(a.spaced, b.spaced) || a.latin != b.latin || a.cyr != b.cyr {
+			t.Fatalf("%q: %v %v %d, by the other way %v %v %d", text, a.places, a.spaced, a.latin, b.places, b.spaced, b.latin)
 		}
 	}
 }

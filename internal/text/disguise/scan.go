@@ -65,6 +65,20 @@ func (s *scanner) scan(text []byte) bool {
 	s.latinBlocks, s.cyrBlocks = s.latinBlocks[:n], s.cyrBlocks[:n]
 	m := s.masks[:n]
 	s.fill(text, m)
+	high := uint64(0)
+	for k := range m {
+		high |= m[k].high
+	}
+	if high == 0 {
+		s.ascii(text, m)
+	} else {
+		s.wide(text, m)
+	}
+	return len(s.places)+len(s.spaced) > 0
+}
+
+// wide is scan for texts with characters beyond ASCII.
+func (s *scanner) wide(text []byte, m []masks) {
 	latin, cyr := 0, 0
 	b, prev := &s.blocks[0], &s.blocks[1]
 	*prev = block{}
@@ -74,13 +88,14 @@ func (s *scanner) scan(text []byte) bool {
 		base := 64 * k
 		*b = block{}
 		b.load(&m[k], prev, text, base)
-		if slashes := m[k].slash; inURL || slashes&(slashes<<1) != 0 || slashes&1 != 0 && base > 0 && text[base-1] == '/' {
-			inURL = b.urls(&m[k], text, base, inURL)
+		if m[k].mayBeURL(text, base, inURL) {
+			b.url, inURL = m[k].urls(text, base, inURL)
+			b.latin &^= b.url
 		}
 		if found := b.suspicious(prev, &m[k], masksBefore(m, k), text, base); found != 0 {
 			s.places = append(s.places, place{base, found})
 		}
-		s.alone(&alone, b, prev.word>>63, text, base)
+		s.alone(&alone, b.word, b.more, prev.word>>63, text, base)
 		latin += bits.OnesCount64(b.latin)
 		cyr += bits.OnesCount64(b.cyr)
 		s.latinBlocks[k], s.cyrBlocks[k] = b.latin, b.cyr
@@ -90,7 +105,62 @@ func (s *scanner) scan(text []byte) bool {
 	if latin > 0 && cyr > 0 {
 		s.strangers(text)
 	}
-	return len(s.places)+len(s.spaced) > 0
+}
+
+// ascii is scan for texts of ASCII, which most are: what wide does, without what
+// they cannot have.
+func (s *scanner) ascii(text []byte, m []masks) {
+	var letters, digits, pairs uint64 // of the block before
+	before := &noMasks
+	var alone streak
+	inURL, latin := false, 0
+	for k := range m {
+		base, m := 64*k, &m[k]
+		word := m.letter | m.digit
+		left, right := word<<1|(letters|digits)>>63, word>>1
+		out := m.digit & (m.letter<<1 | letters>>63 | m.letter>>1)
+		out |= 1 & m.letter & (digits >> 63)
+		out |= m.same & (m.same<<1 | pairs>>63 | (m.same<<2|pairs>>62)&(m.same<<4|pairs>>60))
+		out |= m.symbols(before, word, left, right, (letters|digits)>>62, text, base)
+		var url uint64
+		if m.mayBeURL(text, base, inURL) {
+			url, inURL = m.urls(text, base, inURL)
+		}
+		if out &^= url; out != 0 {
+			if out &^= m.mentions(before, word, left, (letters|digits)>>62); out != 0 {
+				s.places = append(s.places, place{base, out})
+			}
+		}
+		s.alone(&alone, word, 0, (letters|digits)>>63, text, base)
+		latin += bits.OnesCount64(m.letter &^ url)
+		letters, digits, pairs, before = m.letter, m.digit, m.same, m
+	}
+	s.latin, s.cyr = latin, 0
+}
+
+// symbols returns the symbols that are suspicious where they stand: beside
+// characters of words. The last two of the block before are given by their bits.
+// What stands beside the block's last byte is looked at from the next block.
+func (m *masks) symbols(before *masks, word, left, right, last2 uint64, text []byte, base int) (out uint64) {
+	out |= m.under&(left|right) | 1&word&(before.under>>63)
+	out |= m.bang&right | 1&word&(before.bang>>63)
+	out |= m.at & left
+	out |= m.hash & (left&right | m.symbol<<1 | before.symbol>>63)
+	out |= 1 & word & (before.hash >> 63) & last2
+	for rest := m.symbol & (left | right | 1<<63); rest != 0; rest &= rest - 1 {
+		bit := bits.TrailingZeros64(rest)
+		if i := base + bit; symbolAt(text, i, besides[text[i]]) {
+			out |= 1 << bit
+		}
+	}
+	return out
+}
+
+// mentions returns the names of mentions.
+func (m *masks) mentions(before *masks, word, left, last2 uint64) uint64 {
+	run := word | m.under
+	starts := m.at&^left<<1 | before.at>>63&^last2
+	return run ^ (run + starts&run)
 }
 
 // fill sets m, one element for each block of text. The text is mostly one of a
@@ -144,14 +214,11 @@ func (b *block) load(m *masks, prev *block, text []byte, base int) {
 	}
 }
 
-// urls marks the bytes of URLs, from their scheme to the next blank, and returns
-// whether one goes on behind the block.
-func (b *block) urls(m *masks, text []byte, base int, inURL bool) bool {
+// urls returns the bytes of URLs, from their scheme to the next blank, and
+// whether one goes on behind the block. inURL is that of the block before.
+func (m *masks) urls(text []byte, base int, inURL bool) (url uint64, on bool) {
 	starts := m.slash & (m.slash << 1)
-	if m.slash&1 == 1 && base > 0 && text[base-1] == '/' {
-		starts |= 1
-	}
-	if inURL {
+	if m.slash&1 == 1 && base > 0 && text[base-1] == '/' || inURL {
 		starts |= 1
 	}
 	for starts != 0 {
@@ -160,18 +227,22 @@ func (b *block) urls(m *masks, text []byte, base int, inURL bool) bool {
 		if rest := m.blank >> from; rest != 0 {
 			end = from + bits.TrailingZeros64(rest)
 		}
-		var scheme int
-		for scheme = max(from-2, 0); scheme > 0 && b.latin>>(scheme-1)&1 == 1; scheme-- {
+		scheme := max(from-2, 0)
+		for scheme > 0 && m.letter>>(scheme-1)&1 == 1 {
+			scheme--
 		}
-		b.url |= (^uint64(0) << scheme) &^ (^uint64(0) << end) // end may be 64: nothing is shifted out
+		url |= (^uint64(0) << scheme) &^ (^uint64(0) << end) // end may be 64: nothing is shifted out
 		if end == 64 {
-			b.latin &^= b.url
-			return true
+			return url, true
 		}
 		starts &= ^uint64(0) << max(end, from+1)
 	}
-	b.latin &^= b.url
-	return false
+	return url, false
+}
+
+// mayBeURL reports whether urls has something to do.
+func (m *masks) mayBeURL(text []byte, base int, inURL bool) bool {
+	return inURL || m.slash&(m.slash<<1) != 0 || m.slash&1 != 0 && base > 0 && text[base-1] == '/'
 }
 
 // char classifies the character at i, which is neither ASCII nor begins with D0
@@ -239,8 +310,7 @@ func touches(text []byte, i, size int) bool {
 }
 
 // suspicious returns the suspicious bytes of the block. Most posts take no
-// branch here: the conditions are of bits, and only rare symbols take a loop. What
-// stands beside the block's last byte is looked at from the next block.
+// branch here: the conditions are of bits, and only rare symbols take a loop.
 func (b *block) suspicious(prev *block, m, before *masks, text []byte, base int) uint64 {
 	left, right := b.word<<1|prev.word>>63, b.word>>1
 	out := b.odd
@@ -259,22 +329,8 @@ func (b *block) suspicious(prev *block, m, before *masks, text []byte, base int)
 	// Runs of three letters and more, and three pairs, one after the other.
 	out |= b.pair & (b.pair<<1 | prev.pair>>63 | (b.pair<<2|prev.pair>>62)&(b.pair<<4|prev.pair>>60))
 	out |= b.pair2 & (b.pair2<<2 | prev.pair2>>62 | (b.pair2<<4|prev.pair2>>60)&(b.pair2<<8|prev.pair2>>56))
-	// Symbols beside letters.
-	out |= m.under&(left|right) | 1&b.word&(before.under>>63)
-	out |= m.bang&right | 1&b.word&(before.bang>>63)
-	out |= m.at & left
-	out |= m.hash & (left&right | m.symbol<<1 | before.symbol>>63)
-	out |= 1 & b.word & (before.hash >> 63) & (prev.word >> 62)
-	for rest := m.symbol & (left | right | 1<<63); rest != 0; rest &= rest - 1 {
-		bit := bits.TrailingZeros64(rest)
-		if i := base + bit; symbolAt(text, i, besides[text[i]]) {
-			out |= 1 << bit
-		}
-	}
-	// Mentions are passed over.
-	run := b.word | m.under
-	starts := m.at&^left<<1 | before.at>>63&^(prev.word>>62)
-	return out &^ b.url &^ (run ^ (run + starts&run))
+	out |= m.symbols(before, b.word, left, right, prev.word>>62, text, base)
+	return out &^ b.url &^ m.mentions(before, b.word, left, prev.word>>62)
 }
 
 // What makes a symbol suspicious: flags in besides.
@@ -327,18 +383,18 @@ type streak struct {
 }
 
 // alone notes where three letters in a row stand alone.
-func (s *scanner) alone(k *streak, b *block, carry uint64, text []byte, base int) {
-	begin := b.word &^ (b.word<<1 | carry)
+func (s *scanner) alone(k *streak, word, more, carry uint64, text []byte, base int) {
+	begin := word &^ (word<<1 | carry)
 	// A run of one character ends where the next one would begin.
 	if begin == 0 {
 		return
 	}
-	further := b.word &^ b.more &^ begin
-	single := b.word &^ further
+	further := word &^ more &^ begin
+	single := word &^ further
 	sum, overflow := bits.Add64(single, begin, 0)
 	stops := sum &^ single
-	ones := stops &^ b.word
-	many := stops & b.word
+	ones := stops &^ word
+	many := stops & word
 	if bits.OnesCount64(ones)+k.length < 3 {
 		// Nearly always: there are too few for a run of three.
 		if many != 0 {

@@ -43,11 +43,10 @@ type Set struct {
 	phrases []uint32 // words of the phrases
 }
 
-// slot is the head of a chain of words of one key.
-type slot struct {
-	key  uint64
-	word uint32
-}
+// slot is the head of a chain of words of one key. The tag is the key's low half:
+// words of two keys that share it and their place are in one chain, which costs
+// time only, since each is verified.
+type slot struct{ tag, word uint32 }
 
 // Len returns the number of distinct words.
 func (s *Set) Len() int { return max(len(s.words)-1, 0) }
@@ -185,7 +184,7 @@ func (b *Builder) Build() *Set {
 	for i := range s.words {
 		s.first[i+1] += s.first[i]
 	}
-	size := bits.Len(uint(4 * len(s.words)))
+	size := bits.Len(uint(3 * len(s.words))) // two keys a word: at most two of three are taken
 	s.slots, s.shift = make([]slot, 1<<size), uint(64-size)
 	s.filter = make([]uint64, 1<<max(size+1, 12)/64)
 	for w := len(s.words) - 1; w > 0; w-- { // so that chains are in the order of the words
@@ -198,6 +197,7 @@ func (b *Builder) Build() *Set {
 		s.words[w].masked = s.place(endsKey(seedEnds, n, keyOf(letters[0]), keyOf(letters[n-1])), uint32(w))
 	}
 	b.known, b.uses = nil, nil
+	s.arena, s.words, s.phrases = slices.Clip(s.arena), slices.Clip(s.words), slices.Clip(s.phrases)
 	return s
 }
 
@@ -205,7 +205,7 @@ func (b *Builder) Build() *Set {
 func (s *Set) place(key uint64, w uint32) (before uint32) {
 	at := s.find(key)
 	before = s.slots[at].word
-	s.slots[at] = slot{key, w}
+	s.slots[at] = slot{uint32(key), w}
 	bit := key & uint64(len(s.filter)*64-1)
 	s.filter[bit/64] |= 1 << (bit % 64)
 	return before
@@ -215,7 +215,7 @@ func (s *Set) place(key uint64, w uint32) (before uint32) {
 func (s *Set) find(key uint64) int {
 	mask := len(s.slots) - 1
 	i := int(key >> s.shift)
-	for s.slots[i].word != 0 && s.slots[i].key != key {
+	for s.slots[i].word != 0 && s.slots[i].tag != uint32(key) {
 		i = (i + 1) & mask
 	}
 	return i

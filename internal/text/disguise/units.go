@@ -77,12 +77,36 @@ func formOf(r rune, glyph uint16) form {
 	return hard
 }
 
-// append puts the units of text[from:to] behind u, and returns it. Characters
+// plain holds the units of the characters of ASCII that folding keeps, but for
+// '&', which may begin an entity.
+var plain = func() (t [utf8.RuneSelf]unit) {
+	for r := range rune(utf8.RuneSelf) {
+		if folded, fate := fold.Rune(r); fate == fold.One && r != '&' {
+			t[r] = push(nil, 0, unit{folded: folded, count: 1}, r)[0]
+		}
+	}
+	return t
+}()
+
+// appendUnits puts the units of text[from:to] behind u, and returns it. Characters
 // that folding removes belong to the unit before them.
 func appendUnits(u []unit, text []byte, from, to int) []unit {
 	base := len(u)
 	for i := from; i < to; {
 		r, size := rune(text[i]), 1
+		if r < utf8.RuneSelf && plain[r].form != 0 {
+			// Fast path: ASCII.
+			x := &plain[r]
+			if n := len(u) - 1; n >= base && u[n].folded == x.folded && x.form != hard {
+				u[n].count++
+				u[n].end = uint32(i + 1)
+			} else {
+				u = append(u, *x)
+				u[len(u)-1].start, u[len(u)-1].end = uint32(i), uint32(i+1)
+			}
+			i++
+			continue
+		}
 		var kinds kind.Set
 		switch {
 		case r == '&':

@@ -22,6 +22,13 @@ func verify(u []unit, word []rune) (kind.Set, bool) {
 	if k, ok := align(u, word, false); ok {
 		return k, true
 	}
+	count := 0
+	for i := range u {
+		count += int(u[i].count)
+	}
+	if count < 2*len(word) {
+		return 0, false
+	}
 	k, ok := align(u, word, true)
 	return k | kind.Repeated, ok
 }
