@@ -21,6 +21,7 @@ import (
 	"github.com/sluicehq/sluice/operators/fingerprint"
 	"github.com/sluicehq/sluice/operators/match"
 	"github.com/sluicehq/sluice/operators/normalize"
+	"github.com/sluicehq/sluice/operators/score"
 	"github.com/sluicehq/sluice/operators/tokenize"
 	"github.com/sluicehq/sluice/pipeline"
 )
@@ -158,6 +159,13 @@ func BenchmarkSteps(b *testing.B) {
 			b.Run("match-1M", func(b *testing.B) {
 				benchStep(b, mem, files, append(steps[:3:3], list("large.txt")), recs, size/len(in))
 			})
+			for _, bits := range []int{16, 17, 18} {
+				path := fmt.Sprintf("heads%d.slm", bits)
+				files[path] = madeModel(8, bits)
+				b.Run(fmt.Sprintf("score-8-heads-%d-bits", bits), func(b *testing.B) {
+					benchStep(b, mem, files, append(steps[:3:3], step{score.Factory(), &score.Config{Model: path, Mode: "live", Explain: 8}}), recs, size/len(in))
+				})
+			}
 			b.Run("all-10k", func(b *testing.B) {
 				benchAll(b, mem, files, append(steps[:3:3], list("small.txt")), recs, size/len(in))
 			})

@@ -6,6 +6,7 @@ import (
 	"github.com/sluicehq/sluice/operators/match"
 	"github.com/sluicehq/sluice/operators/normalize"
 	"github.com/sluicehq/sluice/operators/rules"
+	"github.com/sluicehq/sluice/operators/score"
 	"github.com/sluicehq/sluice/operators/tokenize"
 	"github.com/sluicehq/sluice/pipeline"
 )
@@ -18,6 +19,7 @@ func All() []pipeline.Factory {
 		tokenize.Factory(),
 		fingerprint.Factory(),
 		match.Factory(),
+		score.Factory(),
 		rules.Factory(),
 	}
 }

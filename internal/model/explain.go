@@ -14,8 +14,7 @@ type Reason struct {
 func (m *Model) Explain(dst []Reason, head int, p *Post, k int) []Reason {
 	f, h := &m.card.Features, &m.card.Heads[head]
 	base := len(dst)
-	_, tokens := f.AppendBuckets(nil, p)
-	unit := float32(h.Scale * inverseRoot(tokens))
+	unit := float32(h.Scale * inverseRoot(len(p.Hash)))
 	at, sum := -1, int64(0) // the word that pieces are being added to
 	keep := func(first, last int, sum int64) {
 		if sum <= 0 || k == 0 {
@@ -33,7 +32,6 @@ func (m *Model) Explain(dst []Reason, head int, p *Post, k int) []Reason {
 			dst[i-1], dst[i] = dst[i], dst[i-1]
 		}
 	}
-	var n int
 	runs := [2]struct {
 		first int
 		sum   int64
@@ -61,7 +59,7 @@ func (m *Model) Explain(dst []Reason, head int, p *Post, k int) []Reason {
 		default:
 			sum += w
 		}
-	}, &n)
+	})
 	flush()
 	return dst
 }

@@ -17,7 +17,7 @@ const (
 	MaxPiece  = 6
 	MinBits   = 8
 	MaxBits   = 20
-	maxLetter = 30 // characters of a word that are cut into pieces
+	maxLetter = 24 // characters of a word that are cut into pieces
 )
 
 // Features says what a model looks at. A feature is a run of tokens or a piece
@@ -26,8 +26,8 @@ const (
 // Tokens are the words, numbers, hashtags, cashtags and bigrams of the view,
 // emoji, and one stand-in each for mentions and for URLs, whoever and wherever
 // they name. Pieces are runs of characters within a word, hashtag or number
-// whose begin and end count as a character each; of a word of more than 30
-// characters only the first 30 are cut.
+// whose begin and end count as a character each; of a word of more than 24
+// characters only the first 24 are cut.
 type Features struct {
 	// View is the text that is looked at: "folded" is all that this build knows.
 	View string `json:"view"`
@@ -71,7 +71,6 @@ const (
 	hashWord  = 0x9fb21c651e98df25
 	hashRun   = 0xa24baed4963ee407
 	hashPiece = 0xd6e8feb86659fd93
-	hashRune  = 0xff51afd7ed558ccd
 )
 
 // Tokens that are not of the text. Their values only have to differ.
@@ -81,35 +80,24 @@ const (
 	urlToken     = 0x1c69b3f74ac4ae35
 )
 
-// use is what is done with a kind of token.
-type use uint8
-
-const (
-	skip    use = iota
-	asToken     // as a token
-	asWord      // as a token, and cut into pieces
-	asOther     // as a stand-in
-)
+// use is what is done with a kind of token: its hash is h&keep | instead.
+type use struct {
+	keep, instead uint64
+	cut           bool // into pieces
+}
 
 // uses is by kind; the element is a byte of the column tokens.kind.
 var uses = func() (u [256]use) {
+	for k := range u {
+		u[k].keep = ^uint64(0)
+	}
 	for _, k := range []text.Kind{text.Word, text.Number, text.Hashtag} {
-		u[k] = asWord
+		u[k].cut = true
 	}
-	for _, k := range []text.Kind{text.Bigram, text.Emoji, text.Cashtag} {
-		u[k] = asToken
-	}
-	u[text.Mention], u[text.URL], u[text.Email] = asOther, asOther, asOther
+	u[text.Mention] = use{instead: mentionToken}
+	u[text.URL], u[text.Email] = use{instead: urlToken}, use{instead: urlToken}
 	return u
 }()
-
-// standIn returns the token that stands for all of a kind.
-func standIn(k uint8) uint64 {
-	if text.Kind(k) == text.Mention {
-		return mentionToken
-	}
-	return urlToken
-}
 
 // Post is a text and its tokens as the columns hold them: the spans are of
 // Buf[From:], and Buf may go on behind the text.
@@ -137,8 +125,8 @@ func bucket(h uint64, shift uint) uint32 { return uint32((h ^ h>>32) * hashWord 
 // AppendBuckets appends the bucket of each feature of p, in order, those that
 // occur twice twice, and returns the number of tokens.
 func (f *Features) AppendBuckets(dst []uint32, p *Post) (out []uint32, tokens int) {
-	f.walk(p, func(_, _ int, _ kind, b uint32) { dst = append(dst, b) }, &tokens)
-	return dst, tokens
+	f.walk(p, func(_, _ int, _ kind, b uint32) { dst = append(dst, b) })
+	return dst, len(p.Hash)
 }
 
 // kind is the kind of a feature.
@@ -153,55 +141,69 @@ const (
 // walk calls add for each feature of p with the first and the last token that
 // it is of; those of a run may be -1 or len(p.Hash), the edges. It is the plain
 // form of what Scorer computes, for training and explanations.
-func (f *Features) walk(p *Post, add func(first, last int, k kind, bucket uint32), tokens *int) {
+func (f *Features) walk(p *Post, add func(first, last int, k kind, bucket uint32)) {
 	shift := uint(64 - f.Bits)
 	one, two := uint64(edgeToken), uint64(0) // the tokens before
-	oneAt, twoAt := -1, -1
-	n := 0
-	for i, k := range p.Kind {
-		h := p.Hash[i]
-		switch uses[k] {
-		case skip:
-			continue
-		case asOther:
-			h = standIn(k)
-		}
-		n++
+	for i, h := range p.Hash {
+		u := &uses[p.Kind[i]]
+		h = h&u.keep | u.instead
 		add(i, i, isWord, bucket(h, shift))
-		if uses[k] == asWord && f.PieceMax > 0 {
+		if u.cut && f.PieceMax > 0 {
 			f.pieces(p.word(i), func(b uint32) { add(i, i, isPiece, b) })
 		}
 		if f.Words > 1 {
-			add(oneAt, i, isRun, bucket(runHash(one, h), shift))
+			add(i-1, i, isRun, bucket(runHash(one, h), shift))
 		}
-		if f.Words > 2 && n > 1 {
-			add(twoAt, i, isRun, bucket(runHash(runHash(two, one), h), shift))
+		if f.Words > 2 && i > 0 {
+			add(i-2, i, isRun, bucket(runHash(runHash(two, one), h), shift))
 		}
-		two, one, twoAt, oneAt = one, h, oneAt, i
+		two, one = one, h
 	}
-	if f.Words > 1 && n > 0 {
-		add(oneAt, len(p.Hash), isRun, bucket(runHash(one, edgeToken), shift))
+	if n := len(p.Hash); f.Words > 1 && n > 0 {
+		add(n-1, n, isRun, bucket(runHash(one, edgeToken), shift))
 	}
-	*tokens = n
 }
 
 // pieces calls add with the bucket of each piece of word.
 func (f *Features) pieces(word []byte, add func(bucket uint32)) {
-	var runes [maxLetter + 2]uint64
-	n := spell(&runes, word)
+	var sp spelt
+	sp.of(word)
 	shift := uint(64 - f.Bits)
-	for i := 0; i+f.PieceMin <= n; i++ {
-		h := uint64(hashPiece)
-		for j := i; j < min(n, i+f.PieceMax); j++ {
-			h = (h + runes[j]) * hashRune
-			if j-i+1 >= f.PieceMin {
-				add(pieceBucket(h, shift))
-			}
+	for n := f.PieceMin; n <= f.PieceMax; n++ {
+		for i := 0; i+n <= sp.n; i++ {
+			from, to := sp.at[i], sp.at[i+n]
+			add(uint32(pieceHash(&sp.text, from, to) >> shift))
 		}
 	}
 }
 
-func pieceBucket(h uint64, shift uint) uint32 { return uint32((h ^ h>>29) * hashPiece >> shift) }
+// pieceHash returns the hash of the bytes text[from:to], at most 24: zeros
+// behind them, which no text has, make the words equal where these are. Of
+// pieces of up to 8 bytes it is one multiplication.
+func pieceHash(text *[speltRoom]byte, from, to uint8) uint64 {
+	n := uint(to - from)
+	b := text[from : from+24 : from+24]
+	x := binary.LittleEndian.Uint64(b) & masks[min(n, 8)]
+	if n > 8 {
+		x += (binary.LittleEndian.Uint64(b[8:]) & masks[min(n-8, 8)]) * hashRun
+		if n > 16 {
+			x += (binary.LittleEndian.Uint64(b[16:]) & masks[n-16]) * hashWord
+		}
+	}
+	return x * hashPiece
+}
+
+// masks holds, by number, which bits of a word are of that many bytes.
+var masks = [9]uint64{0, 1<<8 - 1, 1<<16 - 1, 1<<24 - 1, 1<<32 - 1, 1<<40 - 1, 1<<48 - 1, 1<<56 - 1, 1<<64 - 1}
+
+const speltRoom = 4*maxLetter + 2 + 24 // 24: what pieceHash may read behind
+
+// spelt is a word between its marks.
+type spelt struct {
+	text [speltRoom]byte
+	at   [maxLetter + 3]uint8 // where each character begins, and the end
+	n    int                  // characters
+}
 
 // The marks of a word's begin and end. No folded text has controls.
 const (
@@ -209,23 +211,24 @@ const (
 	endMark   = 2
 )
 
-// spell puts the characters of word between its marks into runes and returns
-// how many there are.
-func spell(runes *[maxLetter + 2]uint64, word []byte) int {
-	runes[0] = beginMark
-	n := 1
-	for i := 0; i < len(word) && n <= maxLetter; n++ {
-		if b := word[i]; b < utf8.RuneSelf {
-			runes[n] = uint64(b)
+// of spells a word.
+func (s *spelt) of(word []byte) {
+	s.text[0] = beginMark
+	n, i := 1, 0
+	for ; i < len(word) && n <= maxLetter; n++ {
+		s.at[n] = uint8(i + 1)
+		if word[i] < utf8.RuneSelf {
 			i++
 			continue
 		}
-		r, size := utf8.DecodeRune(word[i:])
-		runes[n] = uint64(r)
+		_, size := utf8.DecodeRune(word[i:])
 		i += size
 	}
-	runes[n] = endMark
-	return n + 1
+	copy(s.text[1:], word[:i])
+	s.at[n] = uint8(i + 1)
+	s.text[i+1] = endMark
+	s.at[n+1] = uint8(i + 2)
+	s.n = n + 1
 }
 
 // probe is a text of all kinds of token in several scripts.

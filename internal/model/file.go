@@ -93,14 +93,15 @@ func (m *Model) readWeights(b []byte) error {
 		return fmt.Errorf("%w: %d bytes of weights and calibration; %d heads of %d buckets have %d", ErrCard, len(b), heads, buckets, want)
 	}
 	for h := range heads {
-		m.calib[h] = make([]float32, TableSize)
-		for i := range m.calib[h] {
-			m.calib[h][i] = math.Float32frombits(binary.LittleEndian.Uint32(b))
+		table := make([]float32, TableSize)
+		for i := range table {
+			table[i] = math.Float32frombits(binary.LittleEndian.Uint32(b))
 			b = b[4:]
 		}
-		if err := checkTable(m.calib[h]); err != nil {
+		if err := checkTable(table); err != nil {
 			return fmt.Errorf("%w: head %q: %w", ErrCard, m.card.Heads[h].Name, err)
 		}
+		m.setTable(h, table)
 	}
 	m.table = make([]uint64, buckets)
 	for i := range m.table {
@@ -130,8 +131,8 @@ func (m *Model) encode() ([]byte, error) {
 	b = binary.LittleEndian.AppendUint32(b, uint32(card.Len()))
 	b = append(b, card.Bytes()...)
 	for h := range m.card.Heads {
-		for _, p := range m.calib[h] {
-			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(p))
+		for _, e := range m.calib[h] {
+			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(e.p))
 		}
 	}
 	for i := range m.table {

@@ -101,9 +101,13 @@ const TableSize = 256
 // any number of Scorers at once.
 type Model struct {
 	card  Card
-	sum   string              // hex SHA-256 of the file
-	table []uint64            // by bucket: the heads' weights, each plus 128
-	calib [MaxHeads][]float32 // by head: TableSize probabilities
+	sum   string   // hex SHA-256 of the file
+	table []uint64 // by bucket: the heads' weights, each plus 128
+	calib [MaxHeads]*[TableSize]entry
+	bias  [MaxHeads]float32
+	scale [MaxHeads]float32
+	low   [MaxHeads]float32 // of the calibration tables
+	step  [MaxHeads]float32 // entries of these by unit of the logit
 }
 
 // Card returns the model's card. The caller must not change it.
@@ -136,7 +140,7 @@ func New(card Card, weights [][]int8, calibration [][]float32) (*Model, error) {
 		if err := checkTable(calibration[h]); err != nil {
 			return nil, fmt.Errorf("head %q: %w", card.Heads[h].Name, err)
 		}
-		m.calib[h] = calibration[h]
+		m.setTable(h, calibration[h])
 	}
 	b, err := m.encode()
 	if err != nil {
@@ -208,19 +212,33 @@ func IsName(s string) bool {
 	return s != "" && len(s) <= 64
 }
 
+// entry is a probability, and how far the next one is above it.
+type entry struct{ p, rise float32 }
+
+// setTable sets a head's calibration.
+func (m *Model) setTable(head int, table []float32) {
+	h := &m.card.Heads[head]
+	m.calib[head] = new([TableSize]entry)
+	for i, p := range table {
+		m.calib[head][i] = entry{p, table[min(i+1, TableSize-1)] - p}
+	}
+	m.bias[head], m.scale[head] = h.Bias, h.Scale
+	m.low[head], m.step[head] = h.Low, (TableSize-1)/float32(h.High-h.Low)
+}
+
 // Probability returns the calibrated probability of a head's logit: the table's
 // entries, joined by lines, and level beyond its ends.
 func (m *Model) Probability(head int, logit float32) float32 {
-	h, t := &m.card.Heads[head], m.calib[head]
-	at := float32(float32(logit-h.Low) * float32((TableSize-1)/float32(h.High-h.Low)))
+	t := m.calib[head]
+	at := float32(float32(logit-m.low[head]) * m.step[head])
 	if !(at > 0) {
-		return t[0]
+		return t[0].p
 	}
 	if at >= TableSize-1 {
-		return t[TableSize-1]
+		return t[TableSize-1].p
 	}
-	i := int(at)
-	return t[i] + float32(float32(t[i+1]-t[i])*float32(at-float32(i)))
+	e := &t[uint8(at)]
+	return e.p + float32(e.rise*float32(at-float32(uint8(at))))
 }
 
 // weight returns a head's weight of a bucket.
@@ -228,10 +246,18 @@ func (m *Model) weight(head int, bucket uint32) int8 {
 	return int8(m.table[bucket]>>(8*head)) ^ -128
 }
 
+// inverseRoots is inverseRoot of small numbers.
+var inverseRoots = func() (t [256]float32) {
+	for i := 1; i < len(t); i++ {
+		t[i] = float32(1 / math.Sqrt(float64(i)))
+	}
+	return t
+}()
+
 // inverseRoot returns 1/sqrt(tokens), and 0 for no tokens.
 func inverseRoot(tokens int) float32 {
-	if tokens == 0 {
-		return 0
+	if tokens < len(inverseRoots) {
+		return inverseRoots[tokens]
 	}
 	return float32(1 / math.Sqrt(float64(tokens)))
 }

@@ -47,6 +47,13 @@ func features() Features {
 	return Features{View: "folded", Words: 2, PieceMin: 3, PieceMax: 5, Bits: 12, Norm: "sqrt", Text: Probe()}
 }
 
+// logits returns a post's logits.
+func logits(s *Scorer, p *Post) (z [MaxHeads]float32) {
+	var q [MaxHeads]float32
+	s.Score(p, &z, &q)
+	return z
+}
+
 // postOf runs a text through the kernels.
 func postOf(s string) *Post {
 	folded := fold.Append(nil, []byte(s))
@@ -88,7 +95,8 @@ func TestSums(t *testing.T) {
 							want[h] += int64(m.weight(h, b))
 						}
 					}
-					got, n := s.Sums(p)
+					var got [MaxHeads]int64
+					n := s.Sums(p, &got)
 					if got != want || n != tokens {
 						t.Fatalf("%+v, %d heads, %q:\n%v of %d tokens, want\n%v of %d", f, heads, text, got, n, want, tokens)
 					}
@@ -104,10 +112,10 @@ func TestSameCache(t *testing.T) {
 	m := made(t, 8, features())
 	one, two := postOf("zorvath"), postOf("krelling")
 	two.Hash[0] = one.Hash[0]
-	fresh := func(p *Post) [MaxHeads]float32 { return NewScorer(m).Logits(p) }
+	fresh := func(p *Post) [MaxHeads]float32 { return logits(NewScorer(m), p) }
 	s := NewScorer(m)
 	for _, p := range []*Post{one, two, one, two, two, one} {
-		if got, want := s.Logits(p), fresh(p); got != want {
+		if got, want := logits(s, p), fresh(p); got != want {
 			t.Fatalf("%q: %v, with a fresh scorer %v", p.Buf, got, want)
 		}
 	}
@@ -126,7 +134,7 @@ func TestFeatures(t *testing.T) {
 		{"zorvath", 1, 1 + 7 + 6 + 5 + 2},          // 9 characters with the marks
 		{"ab ab", 2, 2*(1+3) + 3},                  // runs: edge-ab, ab-ab, ab-edge
 		{"@someone https://x.example/y", 2, 2 + 3}, // stand-ins have no pieces
-		{strings.Repeat("x", 1000), 1, 1 + 30 + 29 + 28 + 2},
+		{strings.Repeat("x", 1000), 1, 1 + 24 + 23 + 22 + 2},
 	} {
 		b, n := f.AppendBuckets(nil, postOf(c.text))
 		if n != c.tokens || len(b) != c.features {
@@ -148,7 +156,7 @@ func TestExplain(t *testing.T) {
 	s := NewScorer(m)
 	for _, text := range texts {
 		p := postOf(text)
-		z := s.Logits(p)
+		z := logits(s, p)
 		for h := range 3 {
 			up := m.Explain(nil, h, p, 1<<20)
 			sum := float64(m.card.Heads[h].Bias)
@@ -186,7 +194,6 @@ func down(m *Model, h int, p *Post) float64 {
 	f := &m.card.Features
 	type place struct{ first, last int }
 	sums := map[place]int64{}
-	var n int
 	at := 0
 	f.walk(p, func(first, last int, k kind, b uint32) {
 		if k == isWord {
@@ -196,12 +203,12 @@ func down(m *Model, h int, p *Post) float64 {
 			first, last = at, at
 		}
 		sums[place{first, last}] += int64(m.weight(h, b))
-	}, &n)
+	})
 	less := int64(0)
 	for _, s := range sums {
 		less -= min(s, 0)
 	}
-	return float64(less) * float64(m.card.Heads[h].Scale) * float64(inverseRoot(n))
+	return float64(less) * float64(m.card.Heads[h].Scale) * float64(inverseRoot(len(p.Hash)))
 }
 
 // TestProbability checks that probabilities rise with the logit, and the ends.
@@ -216,11 +223,11 @@ func TestProbability(t *testing.T) {
 		last = p
 	}
 	for _, z := range []float32{float32(math.NaN()), float32(math.Inf(-1)), -8} {
-		if p := m.Probability(0, z); p != m.calib[0][0] {
-			t.Errorf("%v: %v, want the first entry %v", z, p, m.calib[0][0])
+		if p := m.Probability(0, z); p != m.calib[0][0].p {
+			t.Errorf("%v: %v, want the first entry %v", z, p, m.calib[0][0].p)
 		}
 	}
-	if p := m.Probability(0, float32(math.Inf(1))); p != m.calib[0][TableSize-1] {
+	if p := m.Probability(0, float32(math.Inf(1))); p != m.calib[0][TableSize-1].p {
 		t.Errorf("beyond the end: %v", p)
 	}
 }
@@ -336,7 +343,7 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		p := postOf("Zorvath rises \U0001F525 #RiseUp @someone")
-		for h, z := range NewScorer(m).Logits(p) {
+		for h, z := range logits(NewScorer(m), p) {
 			if h < len(m.card.Heads) {
 				if q := m.Probability(h, z); !(q >= 0 && q <= 1) {
 					t.Errorf("probability %v of logit %v", q, z)
@@ -367,7 +374,8 @@ func FuzzSums(f *testing.F) {
 				want[h] += int64(m.weight(h, b))
 			}
 		}
-		if got, _ := s.Sums(p); got != want {
+		var got [MaxHeads]int64
+		if s.Sums(p, &got); got != want {
 			t.Errorf("%q: %v, want %v", text, got, want)
 		}
 	})
@@ -378,7 +386,7 @@ func TestNoAllocation(t *testing.T) {
 	m := made(t, 8, features())
 	s := NewScorer(m)
 	p := postOf("Zorvath rises with the Krelling dawn and " + strings.Repeat("x", 50))
-	if n := testing.AllocsPerRun(100, func() { s.Logits(p) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { logits(s, p) }); n != 0 {
 		t.Errorf("%v allocations a post", n)
 	}
 }

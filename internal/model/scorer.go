@@ -1,24 +1,25 @@
 package model
 
-import (
-	"encoding/binary"
-)
+import "encoding/binary"
 
 const (
-	cacheBits = 13
+	// cacheBits and longBits are the logarithms of the numbers of words that a
+	// Scorer remembers: 32768 of up to 16 bytes (1 MiB), 4096 of up to 48 (256 KiB).
+	cacheBits = 15
+	longBits  = 12
+	longBytes = 48
 	// chunk is the number of tokens after which the packed sums are unpacked:
-	// the 16-bit ones take 257 bytes, and a token adds up to 3.
+	// the 16-bit ones take 257 bytes, a token adds up to 3, and the end one.
 	chunk = 85
-	// wordBias makes the sums of a word positive. A word has at most
-	// 1 + 5*(maxLetter+1) features, of at most 128 each: below 1<<15.
-	wordBias  = 1 << 15
-	wordZero  = wordBias * 0x0001000100010001
+	// wordZero is the sum 0 of 4 packed heads, 1<<15 each, so that no sum is
+	// negative. A word has at most 1 + 5*(maxLetter+1) features of at most 128.
+	wordZero  = 0x8000800080008000
 	lowHalves = 0x0000ffff0000ffff
 	lowBytes  = 0x00ff00ff00ff00ff
 )
 
 // word is the weights of a word and its pieces, of all heads: the sum of head
-// h, plus wordBias, is bits 16*(h/2) and up of even (h even) or odd.
+// h, plus 1<<15, is the bits from 16*(h/2) on of even (h even) or odd.
 type word struct{ even, odd uint64 }
 
 // cached is a word of up to 16 bytes, padded by zeros, which no word has.
@@ -27,152 +28,255 @@ type cached struct {
 	word
 }
 
-// Scorer computes the logits of posts. It belongs to one goroutine.
+// cachedLong is a word of up to longBytes.
+type cachedLong struct {
+	text [longBytes / 8]uint64
+	word
+}
+
+// Scorer computes the scores of posts. It belongs to one goroutine.
 //
 // What a word's pieces add depends on the word alone, so it is kept for the
 // words seen last: most of a post's features cost one look at a cache. The
 // whole word is compared, so what was seen before never changes a score.
 type Scorer struct {
-	m     *Model
-	cache []cached
-	shift uint
+	m       *Model
+	cache   []cached
+	long    []cachedLong
+	shift   uint
+	spelt   spelt
+	scratch word
 }
 
 // NewScorer returns a scorer of m.
 func NewScorer(m *Model) *Scorer {
-	s := &Scorer{m: m, cache: make([]cached, 1<<cacheBits), shift: uint(64 - m.card.Features.Bits)}
-	return s
+	return &Scorer{m: m, cache: make([]cached, 1<<cacheBits), long: make([]cachedLong, 1<<longBits), shift: uint(64 - m.card.Features.Bits)}
 }
 
-// Logits computes the logit of each head for a post, which it only reads. Those
-// of heads that the model does not have are 0.
-func (s *Scorer) Logits(p *Post) (out [MaxHeads]float32) {
-	sums, tokens := s.Sums(p)
+// Score computes the logit and the probability of each head for a post, which
+// it only reads. Those of heads that the model does not have mean nothing.
+func (s *Scorer) Score(p *Post, logits, probabilities *[MaxHeads]float32) {
+	var sums [MaxHeads]int64
+	tokens := s.Sums(p, &sums)
 	inv := inverseRoot(tokens)
-	for h := range s.m.card.Heads {
-		head := &s.m.card.Heads[h]
-		out[h] = head.Bias + float32(head.Scale*float32(float32(sums[h])*inv))
+	m := s.m
+	for h := range len(m.card.Heads) & (2*MaxHeads - 1) {
+		z := m.bias[h&7] + float32(m.scale[h&7]*float32(float32(sums[h&7])*inv))
+		logits[h&7] = z
+		probabilities[h&7] = m.Probability(h, z)
 	}
-	return out
 }
 
-// Sums returns the sum of the weights of all features by head, and the number
-// of tokens.
-func (s *Scorer) Sums(p *Post) (sums [MaxHeads]int64, tokens int) {
-	f := &s.m.card.Features
-	one, two := uint64(edgeToken), uint64(0)
+// packed is sums that are being made: of words in 32 bits (heads 0 and 4, 2 and
+// 6, 1 and 5, 3 and 7), of other features in 16 (even heads, odd heads).
+type packed struct {
+	words     [4]uint64
+	even, odd uint64
+	n, others int // words and others that were added
+}
+
+// Sums adds up the weights of all features by head, and returns the number of
+// tokens.
+func (s *Scorer) Sums(p *Post, sums *[MaxHeads]int64) (tokens int) {
+	*sums = [MaxHeads]int64{}
+	before := [2]uint64{0, edgeToken} // the last two tokens
 	for from := 0; from < len(p.Hash); from += chunk {
 		to := min(from+chunk, len(p.Hash))
-		var words [4]uint64 // 32-bit sums: heads 0 and 4, 2 and 6, 1 and 5, 3 and 7
-		var even, odd uint64
-		n, runs := 0, 0
-		hash, kinds := p.Hash[from:to], p.Kind[from:to]
-		for i, h := range hash {
-			switch u := uses[kinds[i]]; u {
-			case skip:
-				continue
-			case asWord:
-				w := s.word(p, from+i, h)
-				words[0] += w.even & lowHalves
-				words[1] += w.even >> 16 & lowHalves
-				words[2] += w.odd & lowHalves
-				words[3] += w.odd >> 16 & lowHalves
-				n++
-			default:
-				if u == asOther {
-					h = standIn(kinds[i])
-				}
-				x := s.m.table[bucket(h, s.shift)]
-				even += x & lowBytes
-				odd += x >> 8 & lowBytes
-				runs++
-			}
-			tokens++
-			if f.Words > 1 {
-				x := s.m.table[bucket(runHash(one, h), s.shift)]
-				even += x & lowBytes
-				odd += x >> 8 & lowBytes
-				runs++
-				if f.Words > 2 {
-					if tokens > 1 {
-						x := s.m.table[bucket(runHash(runHash(two, one), h), s.shift)]
-						even += x & lowBytes
-						odd += x >> 8 & lowBytes
-						runs++
-					}
-					two = one
-				}
-				one = h
-			}
+		part := Post{p.Buf, p.From, p.Hash[from:to], p.Start[from:to], p.End[from:to], p.Kind[from:to]}
+		var sum packed
+		s.runs(&part, &sum, &before, tokens == 0)
+		s.words(&part, &sum)
+		tokens += len(part.Hash)
+		if to == len(p.Hash) && s.m.card.Features.Words > 1 {
+			s.add(&sum, runHash(before[1], edgeToken))
 		}
-		unpack(&sums, &words, n, even, odd, runs)
+		sum.unpack(sums)
 	}
-	if f.Words > 1 && tokens > 0 {
-		x := s.m.table[bucket(runHash(one, edgeToken), s.shift)]
-		unpack(&sums, &[4]uint64{}, 0, x&lowBytes, x>>8&lowBytes, 1)
-	}
-	return sums, tokens
+	return tokens
 }
 
-// unpack adds packed sums of n words and of runs other features.
-func unpack(sums *[MaxHeads]int64, words *[4]uint64, n int, even, odd uint64, runs int) {
-	less := int64(n)*wordBias + int64(runs)*128
-	for h := range 4 {
-		e, o := int64(even>>(16*h)&0xffff), int64(odd>>(16*h)&0xffff)
-		// even bytes of a bucket are heads 0, 2, 4, 6; so are the lanes of a word's even.
-		we := int64(uint32(words[h&1] >> (32 * (h >> 1))))
-		wo := int64(uint32(words[2+h&1] >> (32 * (h >> 1))))
-		sums[2*h] += e + we - less
-		sums[2*h+1] += o + wo - less
+// add adds the weights of the bucket of a hash.
+func (s *Scorer) add(sum *packed, h uint64) {
+	x := s.m.table[bucket(h, s.shift)]
+	sum.even += x & lowBytes
+	sum.odd += x >> 8 & lowBytes
+	sum.others++
+}
+
+// runs adds runs of tokens, and tokens that are no words. It has no branches
+// that a post's words decide, so the processor runs far ahead of its loads.
+func (s *Scorer) runs(p *Post, sum *packed, before *[2]uint64, first bool) {
+	table, shift := s.m.table, s.shift
+	kinds := p.Kind[:len(p.Hash)]
+	two, one := before[0], before[1]
+	even, odd := sum.even, sum.odd
+	words := s.m.card.Features.Words
+	for i, h := range p.Hash {
+		u := &uses[kinds[i]]
+		h = h&u.keep | u.instead
+		if words > 1 {
+			x := table[bucket(runHash(one, h), shift)]
+			even += x & lowBytes
+			odd += x >> 8 & lowBytes
+			if words > 2 && !(first && i == 0) {
+				x := table[bucket(runHash(runHash(two, one), h), shift)]
+				even += x & lowBytes
+				odd += x >> 8 & lowBytes
+				sum.others++
+			}
+			sum.others++
+		}
+		if !u.cut {
+			x := table[bucket(h, shift)]
+			even += x & lowBytes
+			odd += x >> 8 & lowBytes
+			sum.others++
+		}
+		two, one = one, h
+	}
+	before[0], before[1] = two, one
+	sum.even, sum.odd = even, odd
+}
+
+// words adds the words with their pieces.
+func (s *Scorer) words(p *Post, sum *packed) {
+	kinds, starts, ends := p.Kind[:len(p.Hash)], p.Start[:len(p.Hash)], p.End[:len(p.Hash)]
+	var w0, w1, w2, w3 uint64
+	n := 0
+	for i, h := range p.Hash {
+		if !uses[kinds[i]].cut {
+			continue
+		}
+		n++
+		from, size := p.From+int(starts[i]), uint(ends[i]-starts[i])
+		var w *word
+		if size-1 < 16 && from+16 <= len(p.Buf) {
+			b := p.Buf[from : from+16 : from+16]
+			lo := binary.LittleEndian.Uint64(b) & masks[min(size, 8)]
+			hi := binary.LittleEndian.Uint64(b[8:]) & masks[(max(size, 8)-8)&7|size>>4<<3]
+			c := &s.cache[h>>(64-cacheBits)]
+			if c.lo != lo || c.hi != hi {
+				c.lo, c.hi = lo, hi
+				if (lo|hi)&0x8080808080808080 == 0 {
+					s.weighASCII(&c.word, lo, hi, size, h)
+				} else {
+					s.weigh(&c.word, p.word(i), h)
+				}
+			}
+			w = &c.word
+		} else {
+			w = s.other(p.word(i), h)
+		}
+		w0 += w.even & lowHalves
+		w1 += w.even >> 16 & lowHalves
+		w2 += w.odd & lowHalves
+		w3 += w.odd >> 16 & lowHalves
+	}
+	sum.words = [4]uint64{w0, w1, w2, w3}
+	sum.n += n
+}
+
+// unpack adds packed sums to sums.
+func (p *packed) unpack(sums *[MaxHeads]int64) {
+	less := int64(p.n)<<15 + int64(p.others)<<7
+	for k := range 4 {
+		even, odd := int64(p.even>>(16*k)&0xffff), int64(p.odd>>(16*k)&0xffff)
+		even += int64(uint32(p.words[k&1] >> (32 * (k >> 1))))
+		odd += int64(uint32(p.words[2+k&1] >> (32 * (k >> 1))))
+		sums[2*k] += even - less
+		sums[2*k+1] += odd - less
 	}
 }
 
-// word returns the weights of a token that is cut into pieces.
-func (s *Scorer) word(p *Post, i int, h uint64) word {
-	from, size := p.From+int(p.Start[i]), uint(p.End[i]-p.Start[i])
-	if size-1 >= 16 { // none and more than 16 alike
-		return s.sum(p.word(i), h)
+// other returns the weights of a word that is long, or at the end of the
+// buffer, valid until the next call.
+func (s *Scorer) other(text []byte, h uint64) *word {
+	if len(text) > longBytes || len(text) == 0 {
+		s.weigh(&s.scratch, text, h)
+		return &s.scratch
 	}
-	var lo, hi uint64
-	if from+16 <= len(p.Buf) {
-		lo = binary.LittleEndian.Uint64(p.Buf[from:]) & (1<<(8*size) - 1) // a shift of 64 and more gives 0
-		hi = binary.LittleEndian.Uint64(p.Buf[from+8:]) & (1<<(8*(max(size, 8)-8)) - 1)
-	} else {
-		var pad [16]byte
-		copy(pad[:], p.word(i))
-		lo, hi = binary.LittleEndian.Uint64(pad[:]), binary.LittleEndian.Uint64(pad[8:])
+	var pad [longBytes]byte
+	copy(pad[:], text)
+	var key [longBytes / 8]uint64
+	for i := range key {
+		key[i] = binary.LittleEndian.Uint64(pad[8*i:])
 	}
-	c := &s.cache[h>>(64-cacheBits)]
-	if c.lo != lo || c.hi != hi {
-		c.lo, c.hi = lo, hi
-		c.word = s.sum(p.word(i), h)
+	c := &s.long[h>>(64-longBits)]
+	if c.text != key {
+		c.text = key
+		s.weigh(&c.word, text, h)
 	}
-	return c.word
+	return &c.word
 }
 
-// sum adds the weights of a word of hash h and of its pieces.
-func (s *Scorer) sum(text []byte, h uint64) word {
+// weigh adds up the weights of a word of hash h and of its pieces.
+func (s *Scorer) weigh(w *word, text []byte, h uint64) {
 	x := s.m.table[bucket(h, s.shift)]
 	even, odd := x&lowBytes, x>>8&lowBytes
-	f := &s.m.card.Features
 	n := uint64(1)
-	if f.PieceMax > 0 {
-		var runes [maxLetter + 2]uint64
-		k := spell(&runes, text)
-		for i := 0; i+f.PieceMin <= k; i++ {
-			h := uint64(hashPiece)
-			last := min(k, i+f.PieceMax)
-			for j := i; j < last; j++ {
-				h = (h + runes[j]) * hashRune
-				if j-i+1 >= f.PieceMin {
-					x := s.m.table[pieceBucket(h, s.shift)]
-					even += x & lowBytes
-					odd += x >> 8 & lowBytes
-					n++
-				}
+	if f := &s.m.card.Features; f.PieceMax > 0 {
+		s.spelt.of(text)
+		e, o, k := s.pieces(f.PieceMin, f.PieceMax)
+		even, odd, n = even+e, odd+o, n+k
+	}
+	zero := wordZero - n*0x0080008000800080
+	w.even, w.odd = even+zero, odd+zero
+}
+
+// weighASCII is weigh for a word of size ASCII characters, at most 16, which
+// lo and hi hold. Each piece is a masked word of 8 bytes; those that would end
+// behind the word are looked up and masked out, so that no branch depends on
+// the length but the loop's own.
+func (s *Scorer) weighASCII(w *word, lo, hi uint64, size uint, h uint64) {
+	table, shift := s.m.table, s.shift
+	x := table[bucket(h, shift)]
+	even, odd := x&lowBytes, x>>8&lowBytes
+	n := uint64(1)
+	if least, most := s.m.card.Features.PieceMin, s.m.card.Features.PieceMax; most > 0 {
+		var marked [4]uint64 // the word between its marks
+		marked[0], marked[1], marked[2] = beginMark|lo<<8, lo>>56|hi<<8, hi>>56
+		marked[(size+1)>>3&3] |= endMark << (8 * ((size + 1) & 7))
+		a, b, c := marked[0], marked[1], marked[2]
+		total := int(size) + 2
+		for left := total; left >= least; left-- {
+			for k := least; k <= most; k++ {
+				there := uint64(int64(k-left-1) >> 63) // all ones for k <= left
+				x := table[(a&masks[k])*hashPiece>>shift] & there
+				even += x & lowBytes
+				odd += x >> 8 & lowBytes
 			}
+			a, b, c = a>>8|b<<56, b>>8|c<<56, c>>8
+		}
+		for k := least; k <= most; k++ {
+			n += uint64(max(total-k+1, 0))
 		}
 	}
-	zero := uint64(wordZero) - n*0x0080008000800080
-	return word{even + zero, odd + zero}
+	zero := wordZero - n*0x0080008000800080
+	w.even, w.odd = even+zero, odd+zero
+}
+
+// pieces adds the packed weights of the pieces of the word that is spelt.
+func (s *Scorer) pieces(least, most int) (even, odd, n uint64) {
+	sp, table, shift := &s.spelt, s.m.table, s.shift
+	ascii := int(sp.at[sp.n]) == sp.n
+	for size := least; size <= most && size <= sp.n; size++ {
+		last := sp.n - size
+		n += uint64(last + 1)
+		if ascii {
+			// Fast path: a piece is a masked word of 8 bytes.
+			mask := masks[size]
+			for i := 0; i <= last; i++ {
+				x := table[(binary.LittleEndian.Uint64(sp.text[i:])&mask)*hashPiece>>shift]
+				even += x & lowBytes
+				odd += x >> 8 & lowBytes
+			}
+			continue
+		}
+		for i := 0; i <= last; i++ {
+			x := table[pieceHash(&sp.text, sp.at[i], sp.at[i+size])>>shift]
+			even += x & lowBytes
+			odd += x >> 8 & lowBytes
+		}
+	}
+	return even, odd, n
 }

@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/sluicehq/sluice/internal/model"
 )
@@ -125,12 +126,9 @@ func NewEvaluator(m *model.Model) *Evaluator { return &Evaluator{m: m, s: model.
 // Probability returns the probability of each head.
 func (e *Evaluator) Probability(text string) []float32 {
 	p := e.t.Post(text)
-	z := e.s.Logits(&p)
-	out := make([]float32, len(e.m.Card().Heads))
-	for h := range out {
-		out[h] = e.m.Probability(h, z[h])
-	}
-	return out
+	var logits, out [model.MaxHeads]float32
+	e.s.Score(&p, &logits, &out)
+	return slices.Clone(out[:len(e.m.Card().Heads)])
 }
 
 // result measures a head on posts of one class each, its own.
