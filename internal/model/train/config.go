@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -106,6 +108,8 @@ func Defaults() Config {
 	}
 }
 
+var goType = regexp.MustCompile(` (in|into) type [a-z0-9]+\.[A-Za-z]+`)
+
 // ParseConfig reads a training file; what it leaves out is as in Defaults.
 func ParseConfig(name string, data []byte) (*Config, error) {
 	c := Defaults()
@@ -114,6 +118,10 @@ func ParseConfig(name string, data []byte) (*Config, error) {
 	if err := dec.Decode(&c); err != nil {
 		if errors.Is(err, io.EOF) {
 			err = errors.New("it is empty; `sluice train --help` shows one")
+		}
+		var wrong *yaml.TypeError
+		if errors.As(err, &wrong) { // the library tells Go types, over several lines
+			err = errors.New(goType.ReplaceAllString(strings.Join(wrong.Errors, "; "), ""))
 		}
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

@@ -370,7 +370,7 @@ func (f *fitter) threshold(h int, card *model.Head, q []int8, table []float32, l
 		var background []float32
 		for i, l := range f.in {
 			for r := f.from[i]; l.Use == useBackground && r < f.from[i+1]; r++ {
-				if f.part[r] != partTrain && (f.c.Training.Folds == 0 || f.part[r] == partTest || f.set.labels[h][r] == unknown) {
+				if f.set.labels[h][r] == unknown || f.part[r] == partTest {
 					background = append(background, probability(f.logit(card, q, int32(r))))
 				}
 			}

@@ -129,7 +129,8 @@ func eachThreshold(in []scored, f func(p float32, hits, falses int)) {
 
 // bestF1 returns the threshold of the greatest macro-F1. Single posts make the
 // figure jump, so it takes the middle of the thresholds that come within 0.002
-// of the greatest and beside it.
+// of the greatest and beside it, and of the next one below them: so classes that
+// are far apart are parted in the middle.
 func bestF1(in []scored) float32 {
 	positive := 0
 	for _, s := range in {
@@ -158,7 +159,7 @@ func bestF1(in []scored) float32 {
 	for to+1 < len(f1) && f1[to+1] > f1[best]-0.002 {
 		to++
 	}
-	return (at[from] + at[to]) / 2
+	return (at[from] + at[min(to+1, len(at)-1)]) / 2
 }
 
 // forPrecision returns the least threshold from which on the precision is at
