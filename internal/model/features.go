@@ -91,7 +91,7 @@ var uses = func() (u [256]use) {
 	for k := range u {
 		u[k].keep = ^uint64(0)
 	}
-	for _, k := range []text.Kind{text.Word, text.Number, text.Hashtag} {
+	for _, k := range []text.Kind{text.Word, text.Hashtag} {
 		u[k].cut = true
 	}
 	u[text.Mention] = use{instead: mentionToken}
@@ -119,8 +119,9 @@ func runHash(before, tok uint64) uint64 {
 	return (bits.RotateLeft64(before, 29) ^ tok) * hashRun
 }
 
-// bucket returns the bucket of a run's hash.
-func bucket(h uint64, shift uint) uint32 { return uint32((h ^ h>>32) * hashWord >> shift) }
+// bucket returns the bucket of a token's or a run's hash: all its bits are in
+// the highest ones, for a multiplication made it.
+func bucket(h uint64, shift uint) uint32 { return uint32(h >> shift) }
 
 // AppendBuckets appends the bucket of each feature of p, in order, those that
 // occur twice twice, and returns the number of tokens.

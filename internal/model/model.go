@@ -103,11 +103,7 @@ type Model struct {
 	card  Card
 	sum   string   // hex SHA-256 of the file
 	table []uint64 // by bucket: the heads' weights, each plus 128
-	calib [MaxHeads]*[TableSize]entry
-	bias  [MaxHeads]float32
-	scale [MaxHeads]float32
-	low   [MaxHeads]float32 // of the calibration tables
-	step  [MaxHeads]float32 // entries of these by unit of the logit
+	heads [MaxHeads]fast
 }
 
 // Card returns the model's card. The caller must not change it.
@@ -215,30 +211,40 @@ func IsName(s string) bool {
 // entry is a probability, and how far the next one is above it.
 type entry struct{ p, rise float32 }
 
+// fast is what scoring needs of a head.
+type fast struct {
+	bias, scale float32
+	low, step   float32 // logit of the table's first entry, and entries by unit of the logit
+	table       *[TableSize]entry
+}
+
 // setTable sets a head's calibration.
 func (m *Model) setTable(head int, table []float32) {
-	h := &m.card.Heads[head]
-	m.calib[head] = new([TableSize]entry)
+	h, f := &m.card.Heads[head], &m.heads[head]
+	f.bias, f.scale, f.low, f.step = h.Bias, h.Scale, h.Low, (TableSize-1)/float32(h.High-h.Low)
+	f.table = new([TableSize]entry)
 	for i, p := range table {
-		m.calib[head][i] = entry{p, table[min(i+1, TableSize-1)] - p}
+		f.table[i] = entry{p, table[min(i+1, TableSize-1)] - p}
 	}
-	m.bias[head], m.scale[head] = h.Bias, h.Scale
-	m.low[head], m.step[head] = h.Low, (TableSize-1)/float32(h.High-h.Low)
 }
 
 // Probability returns the calibrated probability of a head's logit: the table's
 // entries, joined by lines, and level beyond its ends.
 func (m *Model) Probability(head int, logit float32) float32 {
-	t := m.calib[head]
-	at := float32(float32(logit-m.low[head]) * m.step[head])
+	return m.heads[head].probability(logit)
+}
+
+func (f *fast) probability(logit float32) float32 {
+	at := float32(float32(logit-f.low) * f.step)
 	if !(at > 0) {
-		return t[0].p
+		return f.table[0].p
 	}
 	if at >= TableSize-1 {
-		return t[TableSize-1].p
+		return f.table[TableSize-1].p
 	}
-	e := &t[uint8(at)]
-	return e.p + float32(e.rise*float32(at-float32(uint8(at))))
+	i := int32(at)
+	e := &f.table[uint8(i)]
+	return e.p + float32(e.rise*float32(at-float32(i)))
 }
 
 // weight returns a head's weight of a bucket.

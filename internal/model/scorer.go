@@ -3,9 +3,9 @@ package model
 import "encoding/binary"
 
 const (
-	// cacheBits and longBits are the logarithms of the numbers of words that a
-	// Scorer remembers: 32768 of up to 16 bytes (1 MiB), 4096 of up to 48 (256 KiB).
-	cacheBits = 15
+	// A Scorer remembers 2<<cacheBits words of up to 16 bytes (1 MiB) and
+	// 1<<longBits of up to longBytes (256 KiB).
+	cacheBits = 14
 	longBits  = 12
 	longBytes = 48
 	// chunk is the number of tokens after which the packed sums are unpacked:
@@ -41,7 +41,7 @@ type cachedLong struct {
 // whole word is compared, so what was seen before never changes a score.
 type Scorer struct {
 	m       *Model
-	cache   []cached
+	cache   [][2]cached // sets of words that share the highest bits of their hash: a line of 64 bytes
 	long    []cachedLong
 	shift   uint
 	spelt   spelt
@@ -50,7 +50,7 @@ type Scorer struct {
 
 // NewScorer returns a scorer of m.
 func NewScorer(m *Model) *Scorer {
-	return &Scorer{m: m, cache: make([]cached, 1<<cacheBits), long: make([]cachedLong, 1<<longBits), shift: uint(64 - m.card.Features.Bits)}
+	return &Scorer{m: m, cache: make([][2]cached, 1<<cacheBits), long: make([]cachedLong, 1<<longBits), shift: uint(64 - m.card.Features.Bits)}
 }
 
 // Score computes the logit and the probability of each head for a post, which
@@ -59,11 +59,12 @@ func (s *Scorer) Score(p *Post, logits, probabilities *[MaxHeads]float32) {
 	var sums [MaxHeads]int64
 	tokens := s.Sums(p, &sums)
 	inv := inverseRoot(tokens)
-	m := s.m
-	for h := range len(m.card.Heads) & (2*MaxHeads - 1) {
-		z := m.bias[h&7] + float32(m.scale[h&7]*float32(float32(sums[h&7])*inv))
+	heads := s.m.heads[:len(s.m.card.Heads)]
+	for h := range heads {
+		f := &heads[h]
+		z := f.bias + float32(f.scale*float32(float32(sums[h&7])*inv))
 		logits[h&7] = z
-		probabilities[h&7] = m.Probability(h, z)
+		probabilities[h&7] = f.probability(z)
 	}
 }
 
@@ -155,15 +156,21 @@ func (s *Scorer) words(p *Post, sum *packed) {
 			lo := binary.LittleEndian.Uint64(b) & masks[min(size, 8)]
 			hi := binary.LittleEndian.Uint64(b[8:]) & masks[(max(size, 8)-8)&7|size>>4<<3]
 			c := &s.cache[h>>(64-cacheBits)]
-			if c.lo != lo || c.hi != hi {
-				c.lo, c.hi = lo, hi
+			switch {
+			case c[0].lo == lo && c[0].hi == hi:
+				w = &c[0].word
+			case c[1].lo == lo && c[1].hi == hi:
+				w = &c[1].word
+			default:
+				c[1] = c[0]
+				c[0].lo, c[0].hi = lo, hi
+				w = &c[0].word
 				if (lo|hi)&0x8080808080808080 == 0 {
-					s.weighASCII(&c.word, lo, hi, size, h)
+					s.weighASCII(w, lo, hi, size, h)
 				} else {
-					s.weigh(&c.word, p.word(i), h)
+					s.weigh(w, p.word(i), h)
 				}
 			}
-			w = &c.word
 		} else {
 			w = s.other(p.word(i), h)
 		}

@@ -103,7 +103,7 @@ const (
 func Defaults() Config {
 	return Config{
 		Version:  1,
-		Features: Features{Words: 2, PieceMin: 3, PieceMax: 5, Bits: 17},
+		Features: Features{Words: 2, PieceMin: 3, PieceMax: 5, Bits: 16},
 		Training: Options{Seed: 1, Epochs: 12, Patience: 2, Folds: 5, Rate: 0.1, L2: 1, Ratio: 1},
 	}
 }
