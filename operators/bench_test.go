@@ -159,11 +159,15 @@ func BenchmarkSteps(b *testing.B) {
 			b.Run("match-1M", func(b *testing.B) {
 				benchStep(b, mem, files, append(steps[:3:3], list("large.txt")), recs, size/len(in))
 			})
-			for _, bits := range []int{16, 17, 18} {
-				path := fmt.Sprintf("heads%d.slm", bits)
-				files[path] = madeModel(8, bits)
-				b.Run(fmt.Sprintf("score-8-heads-%d-bits", bits), func(b *testing.B) {
-					benchStep(b, mem, files, append(steps[:3:3], step{score.Factory(), &score.Config{Model: path, Mode: "live", Explain: 8}}), recs, size/len(in))
+			// A model as `sluice train` makes it, then with fewer features or more
+			// buckets, to tell what costs.
+			for _, m := range []struct {
+				name              string
+				bits, least, most int
+			}{{"score-8-heads", 16, 3, 5}, {"score-8-heads-4-chars", 16, 4, 4}, {"score-8-heads-no-chars", 16, 0, 0}, {"score-8-heads-18-bits", 18, 3, 5}} {
+				files[m.name] = madeModel(8, m.bits, m.least, m.most)
+				b.Run(m.name, func(b *testing.B) {
+					benchStep(b, mem, files, append(steps[:3:3], step{score.Factory(), &score.Config{Model: m.name, Mode: "live", Explain: 8}}), recs, size/len(in))
 				})
 			}
 			b.Run("all-10k", func(b *testing.B) {

@@ -23,7 +23,7 @@ import (
 var chainFiles = memFiles{
 	"terms.csv": "term,weight\nzorvath,1\nkrelling dawn,2\nзорват,1\nزورفات,1\n東京,1\n",
 	"links.txt": "short.example\n",
-	"made.slm":  madeModel(2, 10),
+	"made.slm":  madeModel(2, 10, 3, 5),
 	"rules.yaml": `
 - id: term-twice
   version: 1
@@ -46,10 +46,11 @@ var chainFiles = memFiles{
 `,
 }
 
-// madeModel returns the file of a model of random weights.
-func madeModel(heads, bits int) string {
+// madeModel returns the file of a model of random weights, with pieces of least
+// to most characters.
+func madeModel(heads, bits, least, most int) string {
 	card := model.Card{Name: "made", Version: 1, Features: model.Features{
-		View: "folded", Words: 2, PieceMin: 3, PieceMax: 5, Bits: bits, Norm: "sqrt", Text: model.Probe(),
+		View: "folded", Words: 2, PieceMin: least, PieceMax: most, Bits: bits, Norm: "sqrt", Text: model.Probe(),
 	}}
 	r := rand.New(rand.NewPCG(5, 6))
 	var weights [][]int8

@@ -3,9 +3,9 @@ package model
 import "encoding/binary"
 
 const (
-	// A Scorer remembers 2<<cacheBits words of up to 16 bytes (1 MiB) and
+	// A Scorer remembers 2<<cacheBits words of up to 16 bytes (2 MiB) and
 	// 1<<longBits of up to longBytes (256 KiB).
-	cacheBits = 14
+	cacheBits = 15
 	longBits  = 12
 	longBytes = 48
 	// chunk is the number of tokens after which the packed sums are unpacked:
@@ -41,16 +41,17 @@ type cachedLong struct {
 // whole word is compared, so what was seen before never changes a score.
 type Scorer struct {
 	m       *Model
-	cache   [][2]cached // sets of words that share the highest bits of their hash: a line of 64 bytes
-	long    []cachedLong
+	cache   *[1 << cacheBits][2]cached // sets of words that share the highest bits of their hash: a line of 64 bytes
+	long    *[1 << longBits]cachedLong
 	shift   uint
 	spelt   spelt
 	scratch word
+	touched uint64 // what runs has loaded ahead for words; of no meaning
 }
 
 // NewScorer returns a scorer of m.
 func NewScorer(m *Model) *Scorer {
-	return &Scorer{m: m, cache: make([][2]cached, 1<<cacheBits), long: make([]cachedLong, 1<<longBits), shift: uint(64 - m.card.Features.Bits)}
+	return &Scorer{m: m, cache: new([1 << cacheBits][2]cached), long: new([1 << longBits]cachedLong), shift: uint(64 - m.card.Features.Bits)}
 }
 
 // Score computes the logit and the probability of each head for a post, which
@@ -83,10 +84,13 @@ func (s *Scorer) Sums(p *Post, sums *[MaxHeads]int64) (tokens int) {
 	before := [2]uint64{0, edgeToken} // the last two tokens
 	for from := 0; from < len(p.Hash); from += chunk {
 		to := min(from+chunk, len(p.Hash))
-		part := Post{p.Buf, p.From, p.Hash[from:to], p.Start[from:to], p.End[from:to], p.Kind[from:to]}
+		part := p
+		if len(p.Hash) > chunk {
+			part = &Post{p.Buf, p.From, p.Hash[from:to], p.Start[from:to], p.End[from:to], p.Kind[from:to]}
+		}
 		var sum packed
-		s.runs(&part, &sum, &before, tokens == 0)
-		s.words(&part, &sum)
+		s.runs(part, &sum, &before, tokens == 0)
+		s.words(part, &sum)
 		tokens += len(part.Hash)
 		if to == len(p.Hash) && s.m.card.Features.Words > 1 {
 			s.add(&sum, runHash(before[1], edgeToken))
@@ -104,39 +108,45 @@ func (s *Scorer) add(sum *packed, h uint64) {
 	sum.others++
 }
 
-// runs adds runs of tokens, and tokens that are no words. It has no branches
-// that a post's words decide, so the processor runs far ahead of its loads.
+// runs adds runs of tokens, and tokens that are no words. Nothing that it loads
+// decides what it does next, so the processor runs far ahead of its loads; it
+// brings the sets that words will look at into the nearest cache, too.
 func (s *Scorer) runs(p *Post, sum *packed, before *[2]uint64, first bool) {
 	table, shift := s.m.table, s.shift
 	kinds := p.Kind[:len(p.Hash)]
 	two, one := before[0], before[1]
-	even, odd := sum.even, sum.odd
+	even, odd := uint64(0), uint64(0)
+	others, touched := 0, uint64(0)
 	words := s.m.card.Features.Words
 	for i, h := range p.Hash {
-		u := &uses[kinds[i]]
-		h = h&u.keep | u.instead
+		touched ^= s.cache[h>>(64-cacheBits)][0].lo
+		if u := &uses[kinds[i]]; !u.cut {
+			h = h&u.keep | u.instead
+			x := table[bucket(h, shift)]
+			even += x & lowBytes
+			odd += x >> 8 & lowBytes
+			others++
+		}
 		if words > 1 {
-			x := table[bucket(runHash(one, h), shift)]
+			run := runHash(one, h)
+			x := table[bucket(run, shift)]
 			even += x & lowBytes
 			odd += x >> 8 & lowBytes
 			if words > 2 && !(first && i == 0) {
 				x := table[bucket(runHash(runHash(two, one), h), shift)]
 				even += x & lowBytes
 				odd += x >> 8 & lowBytes
-				sum.others++
+				others++
 			}
-			sum.others++
-		}
-		if !u.cut {
-			x := table[bucket(h, shift)]
-			even += x & lowBytes
-			odd += x >> 8 & lowBytes
-			sum.others++
 		}
 		two, one = one, h
 	}
+	if words > 1 {
+		others += len(p.Hash)
+	}
 	before[0], before[1] = two, one
-	sum.even, sum.odd = even, odd
+	sum.even, sum.odd, sum.others = even, odd, others
+	s.touched = touched
 }
 
 // words adds the words with their pieces.
@@ -154,7 +164,7 @@ func (s *Scorer) words(p *Post, sum *packed) {
 		if size-1 < 16 && from+16 <= len(p.Buf) {
 			b := p.Buf[from : from+16 : from+16]
 			lo := binary.LittleEndian.Uint64(b) & masks[min(size, 8)]
-			hi := binary.LittleEndian.Uint64(b[8:]) & masks[(max(size, 8)-8)&7|size>>4<<3]
+			hi := binary.LittleEndian.Uint64(b[8:]) & masks[max(size, 8)-8]
 			c := &s.cache[h>>(64-cacheBits)]
 			switch {
 			case c[0].lo == lo && c[0].hi == hi:
@@ -231,9 +241,7 @@ func (s *Scorer) weigh(w *word, text []byte, h uint64) {
 }
 
 // weighASCII is weigh for a word of size ASCII characters, at most 16, which
-// lo and hi hold. Each piece is a masked word of 8 bytes; those that would end
-// behind the word are looked up and masked out, so that no branch depends on
-// the length but the loop's own.
+// lo and hi hold. Each piece is a masked word of 8 bytes.
 func (s *Scorer) weighASCII(w *word, lo, hi uint64, size uint, h uint64) {
 	table, shift := s.m.table, s.shift
 	x := table[bucket(h, shift)]
@@ -245,17 +253,27 @@ func (s *Scorer) weighASCII(w *word, lo, hi uint64, size uint, h uint64) {
 		marked[(size+1)>>3&3] |= endMark << (8 * ((size + 1) & 7))
 		a, b, c := marked[0], marked[1], marked[2]
 		total := int(size) + 2
+		if least == 3 && most == 5 {
+			// Fast path: the common lengths, without a loop over them.
+			for ; total >= 5; total-- {
+				x := table[(a&masks[3])*hashPiece>>shift]
+				y := table[(a&masks[4])*hashPiece>>shift]
+				z := table[(a&masks[5])*hashPiece>>shift]
+				even += x&lowBytes + y&lowBytes + z&lowBytes
+				odd += x>>8&lowBytes + y>>8&lowBytes + z>>8&lowBytes
+				a, b, c = a>>8|b<<56, b>>8|c<<56, c>>8
+			}
+		}
 		for left := total; left >= least; left-- {
-			for k := least; k <= most; k++ {
-				there := uint64(int64(k-left-1) >> 63) // all ones for k <= left
-				x := table[(a&masks[k])*hashPiece>>shift] & there
+			for k := least; k <= min(most, left); k++ {
+				x := table[(a&masks[k])*hashPiece>>shift]
 				even += x & lowBytes
 				odd += x >> 8 & lowBytes
 			}
 			a, b, c = a>>8|b<<56, b>>8|c<<56, c>>8
 		}
 		for k := least; k <= most; k++ {
-			n += uint64(max(total-k+1, 0))
+			n += uint64(max(int(size)+2-k+1, 0))
 		}
 	}
 	zero := wordZero - n*0x0080008000800080
@@ -271,7 +289,7 @@ func (s *Scorer) pieces(least, most int) (even, odd, n uint64) {
 		n += uint64(last + 1)
 		if ascii {
 			// Fast path: a piece is a masked word of 8 bytes.
-			mask := masks[size]
+			mask := masks[size&7]
 			for i := 0; i <= last; i++ {
 				x := table[(binary.LittleEndian.Uint64(sp.text[i:])&mask)*hashPiece>>shift]
 				even += x & lowBytes

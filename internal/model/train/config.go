@@ -152,8 +152,14 @@ func (c *Config) Validate() error {
 		name      string
 		v, lo, hi float64
 	}{
-		{"epochs", float64(o.Epochs), 1, 1000}, {"patience", float64(o.Patience), 1, 1000}, {"folds", float64(o.Folds), 0, 20},
-		{"rate", o.Rate, 1e-6, 100}, {"l1", o.L1, 0, 1e6}, {"l2", o.L2, 0, 1e6}, {"ratio", o.Ratio, 0, 1}, {"balance", o.Balance, 0, 1},
+		{"epochs", float64(o.Epochs), 1, 1000},
+		{"patience", float64(o.Patience), 1, 1000},
+		{"folds", float64(o.Folds), 0, 20},
+		{"rate", o.Rate, 1e-6, 100},
+		{"l1", o.L1, 0, 1e6},
+		{"l2", o.L2, 0, 1e6},
+		{"ratio", o.Ratio, 0, 1},
+		{"balance", o.Balance, 0, 1},
 	} {
 		if !(b.v >= b.lo && b.v <= b.hi) {
 			fail("training.%s is %v; use %v to %v", b.name, b.v, b.lo, b.hi)

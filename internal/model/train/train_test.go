@@ -237,7 +237,7 @@ func TestConfig(t *testing.T) {
 		{"name: a", "name: ''", "no name"},
 		{"name: a", "name: a\nversion: 0", "count from 1"},
 		{"name: a", "name: a\ndate: yesterday", "2006-01-02"},
-		{"name: a", "name: a\nnmae: b", "line 2: field nmae not found"},
+		{"name: a", "name: a\nheading: b", "line 2: field heading not found"},
 		{"name: a", "name: a\nfeatures: { words: 9 }", "features.words is 9"},
 		{"name: a", "name: a\ntraining: { epochs: 0 }", "training.epochs is 0; use 1 to 1000"},
 		{"name: a", "name: a\ntraining: { folds: 1 }", "use 0 for the validation part alone"},
