@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -174,6 +176,51 @@ func TestSameAsTrainer(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestSameAsTrainerOnRealPosts is TestSameAsTrainer with the shipped model on
+// posts that people wrote.
+func TestSameAsTrainerOnRealPosts(t *testing.T) {
+	dir := os.Getenv("SLUICE_DATA")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "..", "shared", "data")
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "labelled", "tweeteval", "hate", "val_text.txt"))
+	if err != nil {
+		t.Skipf("no test data: %v; set SLUICE_DATA", err)
+	}
+	data, err := os.ReadFile(filepath.Join("..", "..", "deploy", "models", "abuse.slm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.Read(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
+	defer mem.AssertSize(t, 0)
+	var real []pipelinetest.Row
+	for line := range strings.Lines(string(text)) {
+		real = append(real, pipelinetest.Row{"text": strings.TrimRight(line, "\n")})
+	}
+	rec := upstream(t, mem, real)
+	defer rec.Release()
+	p, err := plan(t, mem, memFiles{"made.slm": data}, func(c *score.Config) { c.Mode = "off" }, rec.Schema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, _ := process(t, p, rec)
+	defer out.Release()
+	e := train.NewEvaluator(m)
+	for h, name := range []string{"score.offensive", "score.hate"} {
+		col := out.Column(out.Schema().FieldIndices(name)[0]).(*array.Float32)
+		for i, row := range real {
+			if got, want := col.Value(i), e.Probability(row["text"].(string))[h]; math.Float32bits(got) != math.Float32bits(want) {
+				t.Fatalf("%s of post %d: %v, the trainer has %v", name, i, got, want)
+			}
+		}
+	}
+	t.Logf("%d posts, 2 heads: bit for bit equal", len(real))
 }
 
 // detection is a row of the detections stream as the tests read it.
