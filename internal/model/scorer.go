@@ -46,7 +46,7 @@ type Scorer struct {
 	shift   uint
 	spelt   spelt
 	scratch word
-	touched uint64 // what runs has loaded ahead for words; of no meaning
+	touched uint64 // what Ahead has loaded; of no meaning
 }
 
 // NewScorer returns a scorer of m.
@@ -67,6 +67,16 @@ func (s *Scorer) Score(p *Post, logits, probabilities *[MaxHeads]float32) {
 		logits[h&7] = z
 		probabilities[h&7] = f.probability(z)
 	}
+}
+
+// Ahead brings what the words of a post will be looked up in into the nearest
+// cache, given the hashes of its tokens, while the post before it is scored.
+func (s *Scorer) Ahead(hash []uint64) {
+	touched := uint64(0)
+	for _, h := range hash {
+		touched ^= s.cache[h>>(64-cacheBits)][0].lo
+	}
+	s.touched = touched
 }
 
 // packed is sums that are being made: of words in 32 bits (heads 0 and 4, 2 and
@@ -109,17 +119,15 @@ func (s *Scorer) add(sum *packed, h uint64) {
 }
 
 // runs adds runs of tokens, and tokens that are no words. Nothing that it loads
-// decides what it does next, so the processor runs far ahead of its loads; it
-// brings the sets that words will look at into the nearest cache, too.
+// decides what it does next, so the processor runs far ahead of its loads.
 func (s *Scorer) runs(p *Post, sum *packed, before *[2]uint64, first bool) {
 	table, shift := s.m.table, s.shift
 	kinds := p.Kind[:len(p.Hash)]
 	two, one := before[0], before[1]
 	even, odd := uint64(0), uint64(0)
-	others, touched := 0, uint64(0)
+	others := 0
 	words := s.m.card.Features.Words
 	for i, h := range p.Hash {
-		touched ^= s.cache[h>>(64-cacheBits)][0].lo
 		if u := &uses[kinds[i]]; !u.cut {
 			h = h&u.keep | u.instead
 			x := table[bucket(h, shift)]
@@ -146,7 +154,6 @@ func (s *Scorer) runs(p *Post, sum *packed, before *[2]uint64, first bool) {
 	}
 	before[0], before[1] = two, one
 	sum.even, sum.odd, sum.others = even, odd, others
-	s.touched = touched
 }
 
 // words adds the words with their pieces.

@@ -81,6 +81,9 @@ func (o *operator) Process(_ context.Context, in pipeline.Batch, emit pipeline.E
 	o.over = o.over[:0]
 	for i := range n {
 		p := r.post(i)
+		if i+1 < n {
+			o.scorer.Ahead(r.hash[r.off[i+1]:r.off[i+2]])
+		}
 		o.scorer.Score(&p, &logits, &scores)
 		for h := range o.heads {
 			score := scores[h]
