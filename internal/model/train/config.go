@@ -55,7 +55,7 @@ type Head struct {
 }
 
 // Threshold says how a threshold is chosen: by one of these, or, if none is
-// set, for the greatest macro-F1. What is not At is chosen on posts that the
+// set, for the greatest macro-F1 that the probabilities let expect. What is not At is chosen on posts that the
 // scores were not learnt from.
 type Threshold struct {
 	At        float64 `yaml:"at"`        // this probability

@@ -381,7 +381,11 @@ func (f *fitter) threshold(h int, card *model.Head, q []int8, table []float32, l
 		card.Threshold = forFalsePositives(background, want.FPR)
 		card.Chosen = fmt.Sprintf("false-positive rate of %v on %d background posts", want.FPR, len(background))
 	default:
-		card.Threshold, card.Chosen = bestF1(judged), "greatest macro-F1 in "+judgedBy
+		all := make([]float32, len(judged))
+		for i := range judged {
+			all[i] = judged[i].p
+		}
+		card.Threshold, card.Chosen = bestF1(all), "greatest macro-F1 that the probabilities of "+judgedBy+" let expect"
 	}
 	return nil
 }

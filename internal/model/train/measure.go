@@ -127,39 +127,33 @@ func eachThreshold(in []scored, f func(p float32, hits, falses int)) {
 	}
 }
 
-// bestF1 returns the threshold of the greatest macro-F1. Single posts make the
-// figure jump, so it takes the middle of the thresholds that come within 0.002
-// of the greatest and beside it, and of the next one below them: so classes that
-// are far apart are parted in the middle.
-func bestF1(in []scored) float32 {
-	positive := 0
-	for _, s := range in {
-		positive += int(s.y)
+// bestF1 returns the threshold of the greatest macro-F1 that is to be expected
+// of calibrated probabilities: each post counts as positive by its probability
+// and as negative by the rest, not by its label. So no single post moves it, as
+// it would the greatest macro-F1 of the labels (Lipton, Elkan and Naryanaswamy,
+// "Optimal Thresholding of Classifiers to Maximize F1 Measure", 2014).
+func bestF1(probabilities []float32) float32 {
+	sorted := slices.Clone(probabilities)
+	slices.SortFunc(sorted, func(a, b float32) int { return cmp.Compare(b, a) })
+	all := 0.0
+	for _, p := range sorted {
+		all += float64(p)
 	}
-	var at []float32
-	var f1 []float64
-	eachThreshold(in, func(p float32, hits, falses int) {
-		r := Result{Positive: positive, Posts: len(in)}
-		r.Confusion = [2][2]int{{len(in) - positive - falses, falses}, {positive - hits, hits}}
-		at, f1 = append(at, p), append(f1, r.MacroF1())
-	})
-	if len(at) == 0 {
-		return 0.5
-	}
-	best := 0
-	for i := range f1 {
-		if f1[i] > f1[best] {
-			best = i
+	n := float64(len(sorted))
+	hits, best, threshold := 0.0, -1.0, float32(0.5)
+	for i, p := range sorted {
+		hits += float64(p)
+		if i+1 < len(sorted) && sorted[i+1] == p {
+			continue
+		}
+		called := float64(i + 1)
+		one := 2 * hits / (called + all)
+		zero := 2 * (n - called - all + hits) / (2*n - called - all)
+		if f := one + zero; f > best {
+			best, threshold = f, (p+sorted[min(i+1, len(sorted)-1)])/2
 		}
 	}
-	from, to := best, best
-	for from > 0 && f1[from-1] > f1[best]-0.002 {
-		from--
-	}
-	for to+1 < len(f1) && f1[to+1] > f1[best]-0.002 {
-		to++
-	}
-	return (at[from] + at[min(to+1, len(at)-1)]) / 2
+	return threshold
 }
 
 // forPrecision returns the least threshold from which on the precision is at

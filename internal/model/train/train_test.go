@@ -65,12 +65,27 @@ func TestMeasure(t *testing.T) {
 
 // TestThresholds checks each way of choosing a threshold.
 func TestThresholds(t *testing.T) {
-	apart := []scored{{0.9, 1}, {0.8, 1}, {0.3, 0}, {0.2, 0}}
-	if got := bestF1(apart); got <= 0.3 || got > 0.8 {
+	if got := bestF1([]float32{0.9, 0.8, 0.2, 0.1}); got <= 0.2 || got > 0.8 {
 		t.Errorf("classes apart: %v, want it between them", got)
 	}
 	if got := bestF1(nil); got != 0.5 {
 		t.Errorf("no posts: %v", got)
+	}
+	// Labels drawn from the probabilities have their greatest macro-F1 near it.
+	r := rand.New(rand.NewPCG(5, 5))
+	var drawn []scored
+	var all []float32
+	for range 20_000 {
+		p := float32(r.Float64() * r.Float64())
+		drawn, all = append(drawn, scored{p, int8(b2i(r.Float32() < p))}), append(all, p)
+	}
+	chosen := bestF1(all)
+	most := 0.0
+	for p := float32(0); p < 1; p += 0.01 {
+		most = max(most, measure("", drawn, p).MacroF1())
+	}
+	if f := measure("", drawn, chosen).MacroF1(); f < most-0.005 {
+		t.Errorf("%v gives a macro-F1 of %v, some threshold %v", chosen, f, most)
 	}
 	var mixed []scored
 	for i := range 100 {
