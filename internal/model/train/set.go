@@ -30,10 +30,19 @@ func (t *Tokenizer) Post(s string) model.Post {
 	return model.Post{Buf: t.folded, Hash: t.tokens.Hash, Start: t.tokens.Start, End: t.tokens.End, Kind: t.kinds}
 }
 
-// key returns what near copies have in common: the column text_hash.
+// repost is the word that begins a repost, before a mention.
+var repost = token.Hash([]byte("rt"))
+
+// key returns what copies have in common: the exact hash of the tokens that
+// fingerprints are made of, without marks of a repost before them.
 func key(p *model.Post) uint64 {
+	first := 0
+	for len(p.Hash) >= first+2 && p.Hash[first] == repost && text.Kind(p.Kind[first]) == text.Word && text.Kind(p.Kind[first+1]) == text.Mention {
+		first += 2
+	}
 	var content []uint64
-	for i, h := range p.Hash {
+	for i := first; i < len(p.Hash); i++ {
+		h := p.Hash[i]
 		if text.Kind(p.Kind[i]).Content() {
 			content = append(content, h)
 		}

@@ -213,14 +213,14 @@ func TestDeterministic(t *testing.T) {
 	}
 }
 
-// TestCopiesStayTogether checks that copies that differ in case, links and
-// mentions are in one part, and that what is measured is not learnt from.
+// TestCopiesStayTogether checks that copies that differ in case, links,
+// mentions and marks of a repost are in one part, and that what is measured is not learnt from.
 func TestCopiesStayTogether(t *testing.T) {
 	c := madeConfig()
 	var posts []Post
 	for i := range 500 {
 		a := fmt.Sprintf("some words w%d zorvath", i)
-		posts = append(posts, Post{a, []int8{0}}, Post{strings.ToUpper(a) + "! @someone https://x.example", []int8{0}})
+		posts = append(posts, Post{a, []int8{0}}, Post{"RT @other: " + strings.ToUpper(a) + "! @someone https://x.example", []int8{0}})
 	}
 	held := Input{Name: "held", Path: "-", Use: useMeasure, Always: map[string]int8{"bad": 0}}
 	f := &fitter{c: c, in: []*Loaded{{Input: &c.Inputs[0], Posts: posts}, {Input: &held, Posts: posts[:2]}}, from: []int{0, len(posts), len(posts) + 2}, posts: append(posts, posts[:2]...)}
