@@ -27,7 +27,7 @@
 // the word are doubled: "good" is not "god". Letters that are spaced apart have
 // one and the same thing between them, and a term takes the whole run of them,
 // but for words of one letter at its ends. Parts of words and neighbouring words
-// are never joined. Amounts, ordinals and versions (4th, 100k, covid19) are not
+// are never joined, but for the words of a phrase that is spaced out as a whole. Amounts, ordinals and versions (4th, 100k, covid19) are not
 // words in leet. A word wholly written in look-alikes of another script counts
 // only in a text of the term's script. Honest letters of one alphabet do not
 // stand for one another; Arabic letters do not either, but for those that Arabic

@@ -219,7 +219,8 @@ func (f *Finder) try(u []unit, whole kind.Set, s *look) {
 		return
 	}
 	if whole&kind.Spaced != 0 {
-		u = f.join(u)
+		f.joined = join(f.joined[:0], u)
+		u = f.joined
 	}
 	key, bare, differ := keys(u)
 	f.candidates(u, whole, s, f.set.chain(key))
@@ -231,19 +232,18 @@ func (f *Finder) try(u []unit, whole kind.Set, s *look) {
 	}
 }
 
-// join makes units of letters that are spaced apart: equal neighbours become
+// join appends units of letters that are spaced apart: equal neighbours become
 // one, as they are in words.
-func (f *Finder) join(u []unit) []unit {
-	f.joined = f.joined[:0]
+func join(dst, u []unit) []unit {
 	for _, c := range u {
-		if n := len(f.joined) - 1; n >= 0 && f.joined[n].folded == c.folded {
-			f.joined[n].count += c.count
-			f.joined[n].end = c.end
+		if n := len(dst) - 1; n >= 0 && dst[n].folded == c.folded {
+			dst[n].count += c.count
+			dst[n].end = c.end
 			continue
 		}
-		f.joined = append(f.joined, c)
+		dst = append(dst, c)
 	}
-	return f.joined
+	return dst
 }
 
 // keys returns the key of the letters that the units may stand for, with and
@@ -373,6 +373,9 @@ func (f *Finder) emit(w uint32, u []unit, kinds kind.Set) {
 		start, end = min(start, u[i].start), max(end, u[i].end)
 	}
 	for _, use := range f.set.uses[f.set.first[w]:f.set.first[w+1]] {
+		if use.spaced && kinds&kind.Spaced == 0 {
+			continue
+		}
 		hit := Hit{Start: start, End: end, Term: use.term, Kinds: kinds}
 		if use.words == 1 || f.phrase(use, &hit) {
 			f.hits = append(f.hits, hit)

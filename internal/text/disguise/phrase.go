@@ -13,18 +13,78 @@ func (f *Finder) phrase(u use, hit *Hit) bool {
 	words := f.set.phrases[u.phrase : u.phrase+uint32(u.words)]
 	for i := int(u.place) - 1; i >= 0; i-- {
 		from, to := f.wordBefore(int(hit.Start))
-		if !f.standsFor(from, to, words[i], &hit.Kinds) {
+		if !f.standsFor(from, to, words[i], &hit.Kinds) && !f.lettersStandFor(f.groupBefore(hit.Start), words[i], &hit.Kinds) {
 			return false
 		}
 		hit.Start = f.beside[0].start
 	}
 	for _, w := range words[u.place+1:] {
 		from, to := f.wordBehind(int(hit.End))
-		if !f.standsFor(from, to, w, &hit.Kinds) {
+		if !f.standsFor(from, to, w, &hit.Kinds) && !f.lettersStandFor(f.groupBehind(hit.End), w, &hit.Kinds) {
 			return false
 		}
 		hit.End = f.beside[len(f.beside)-1].end
 	}
+	return true
+}
+
+// groupBehind returns the letters that stand apart, with one and the same thing
+// between them, behind those that end at end; nil where none do.
+func (f *Finder) groupBehind(end uint32) []unit {
+	for i := range f.apartGaps() {
+		if f.units[i].end != end {
+			continue
+		}
+		from := i + 1
+		to := from
+		for to < len(f.units)-1 && f.sameGap(from, to) {
+			to++
+		}
+		return f.units[from : to+1]
+	}
+	return nil
+}
+
+// apartGaps returns how many gaps are between the letters that are read, if
+// these stand apart, else 0.
+func (f *Finder) apartGaps() int {
+	if !f.spacing {
+		return 0
+	}
+	return min(len(f.gaps), len(f.units)-1)
+}
+
+// groupBefore is groupBehind for those that end before start.
+func (f *Finder) groupBefore(start uint32) []unit {
+	for i := range f.apartGaps() {
+		if f.units[i+1].start != start {
+			continue
+		}
+		from := i
+		for from > 0 && f.sameGap(from-1, i-1) {
+			from--
+		}
+		return f.units[from : i+1]
+	}
+	return nil
+}
+
+// lettersStandFor reports whether letters that stand apart are the word w, and
+// leaves them in f.beside.
+func (f *Finder) lettersStandFor(u []unit, w uint32, kinds *kind.Set) bool {
+	if len(u) < 2 {
+		return false
+	}
+	f.beside = join(f.beside[:0], u)
+	if len(f.beside) > maxRuns {
+		return false
+	}
+	s, word := survey(f.beside), f.set.letters(w)
+	k, ok := verify(f.beside, word)
+	if !ok || !f.honest(k|kind.Spaced, &s, word) {
+		return false
+	}
+	*kinds |= k | kind.Spaced
 	return true
 }
 

@@ -27,8 +27,11 @@ type reader struct {
 	scanner
 	text  []byte
 	units []unit
-	gaps  []gap
-	steps int // units read and compared, for tests of what texts cost
+	gaps  []gap // of apart: gaps[i] is behind units[i]
+	// spacing tells that the words given are of letters that stand apart, and
+	// that units and gaps are all of these.
+	spacing bool
+	steps   int // units read and compared, for tests of what texts cost
 }
 
 // read gives v the suspicious words of text.
@@ -251,6 +254,8 @@ func (r *reader) apart(i int, v visitor) int {
 	}
 	n := len(r.units)
 	r.steps += n
+	r.spacing = true
+	defer func() { r.spacing = false }()
 	for from := 0; from < n-2; {
 		to := from + 1
 		for to < n-1 && r.sameGap(from, to) {

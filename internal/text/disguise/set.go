@@ -29,6 +29,7 @@ type use struct {
 	phrase uint32 // phrases[phrase] is its first word, where it has several
 	words  uint8
 	place  uint8 // of the word in the term
+	spaced bool  // the word is all words of a phrase: it counts where its letters are spaced apart
 }
 
 // Set is an immutable set of terms to be found in disguise.
@@ -118,6 +119,12 @@ func (b *Builder) Add(id uint32, words [][]byte) bool {
 	}
 	if !long {
 		return false
+	}
+	if len(words) > 1 {
+		all := slices.Concat(words...)
+		if n, runs, _ := measure(all); runs <= maxRuns && n <= 255 {
+			b.uses = append(b.uses, wordUse{b.word(all), use{term: id, words: 1, spaced: true}})
+		}
 	}
 	phrase := uint32(len(b.set.phrases))
 	for i, w := range words {
