@@ -324,10 +324,8 @@ func (c *compiler) word(b *builder, s string) (tag bool, err error) {
 			return false, nil
 		}
 	}
-	for _, k := range c.tokens.Kind {
-		if k == text.Bigram {
-			return false, errors.New("'*' and '?' are for words, and this script has no spaces between them: without marks it is found anywhere")
-		}
+	if slices.Contains(c.tokens.Kind, text.Bigram) {
+		return false, errors.New("'*' and '?' are for words, and this script has no spaces between them: without marks it is found anywhere")
 	}
 	return false, errors.New(`'*' and '?' are for single words; write "\*" or "\?" for the mark itself, or use match: regex`)
 }

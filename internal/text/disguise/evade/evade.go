@@ -4,6 +4,7 @@
 package evade
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -112,12 +113,7 @@ func (w word) inner(s string) string {
 
 // in is that the kind applies to words of these scripts.
 func (w word) in(scripts ...Script) bool {
-	for _, s := range scripts {
-		if w.script == s {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(scripts, w.script)
 }
 
 // table makes a function of pairs: a letter and what stands for it.
