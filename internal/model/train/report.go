@@ -108,8 +108,9 @@ func drawRow(b *strings.Builder, top int, head string, r *Result) {
 		fmt.Fprintf(&path, "%.1f,%.1f ", x(0, p.Recall), y(top, p.Precision))
 	}
 	fmt.Fprintf(b, `<polyline points="%s" fill="none" stroke="#1f5fa8" stroke-width="1.5"/>`+"\n", strings.TrimSpace(path.String()))
-	fmt.Fprintf(b, `<circle cx="%.1f" cy="%.1f" r="4" fill="#c0392b"/><text x="%.1f" y="%.1f">threshold %.3f</text>`+"\n",
-		x(0, r.Recall()), y(top, r.Precision()), x(0, r.Recall())+7, y(top, r.Precision())-7, r.Threshold)
+	// The label stays within the frame: below the curve, which falls to the right.
+	fmt.Fprintf(b, `<circle cx="%.1f" cy="%.1f" r="4" fill="#c0392b"/><text x="%.1f" y="%.1f" text-anchor="end">threshold %.3f</text>`+"\n",
+		x(0, r.Recall()), y(top, r.Precision()), max(x(0, r.Recall())-7, x(0, 0.4)), y(top, r.Precision())+15, r.Threshold)
 
 	frame(b, cellX, top, fmt.Sprintf("calibration error %.3f of %d posts", r.ECE, r.Posts), "mean probability", "share positive")
 	fmt.Fprintf(b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="#999" stroke-dasharray="4"/>`+"\n", x(cellX, 0), y(top, 0), x(cellX, 1), y(top, 1))
