@@ -44,7 +44,11 @@ func crises(tb testing.TB, c *Config, dir string) {
 		tb.Fatalf("no files of crisislex_t6: %v", err)
 	}
 	for _, p := range paths {
-		c.Inputs = append(c.Inputs, Input{Name: filepath.Base(p), Path: p, Text: "tweet", Use: useBackground, Licence: "MIT"})
+		at, err := filepath.Rel(dir, p)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		c.Inputs = append(c.Inputs, Input{Name: filepath.Base(p), Path: at, Text: "tweet", Use: useBackground, Licence: "MIT"})
 	}
 }
 
