@@ -46,7 +46,8 @@ type Stateful interface {
 }
 
 // Plan is a step whose config was checked against the schema that reaches it.
-// It is immutable and used by all workers.
+// It is immutable and used by all workers, and after a reload by the next graph
+// too if the step's config, schema and files are the same.
 type Plan interface {
 	// Output is the schema of the posts that leave the step.
 	Output() *arrow.Schema
@@ -167,9 +168,10 @@ type SinkPlan interface {
 type Schemas [NumStreams]*arrow.Schema
 
 // Files gives the contents of the files that a config names (rules, lists,
-// models). Factories read files through it and by no other way: so each is
-// recorded with its hash, kept until the epochs that were computed with it are
-// durable, and given again, unchanged, when such an epoch is replayed.
+// models). Factories read files through it and by no other way, and while
+// planning only: so each is recorded with its hash, kept until the epochs that
+// were computed with it are durable, given again, unchanged, when such an epoch
+// is replayed, and watched for changes while the pipeline runs.
 type Files interface {
 	// ReadFile returns the file's bytes; path is relative to the config file.
 	ReadFile(path string) ([]byte, error)
@@ -283,7 +285,9 @@ type RuleLister interface {
 }
 
 // RuleRegistrar is implemented by sinks that keep a register of rules. It is
-// told after Open, before the first write; telling it again is harmless.
+// told after Open, before the first write, and again after a reload, while no
+// write is under way and before the first one with rows of the new rules.
+// Telling it the same again is harmless.
 type RuleRegistrar interface {
 	RegisterRules(ctx context.Context, rules []RuleInfo) error
 }

@@ -12,12 +12,16 @@ the first by place. A post that has 4,096 may have more.
 
 | match | written as | what it finds |
 |---|---|---|
-| ` + "`whole`" + ` | ` + "`krelling dawn`" + ` | whole words in that order, whatever but words stands between them, at most 64; in scripts without spaces two or more characters anywhere. ` + "`#word`" + ` is the hashtag only, ` + "`word`" + ` both |
+| ` + "`whole`" + ` | ` + "`krelling dawn`" + ` | whole words in that order, whatever but words stands between them, at most 64; in scripts without spaces two or more characters anywhere. ` + "`#word`" + ` is the hashtag only, ` + "`$abc`" + ` the cashtag only, ` + "`word` and `abc`" + ` those too |
 | ` + "`prefix`" + ` | ` + "`recruit*`" + ` | words and hashtags that begin so; ` + "`#recruit*`" + ` hashtags only |
 | ` + "`wildcard`" + ` | ` + "`w?rd`, `pre*fix`" + ` | one word or hashtag of at most 256 bytes; ` + "`?`" + ` is one character, ` + "`*`" + ` any number. At most 1,000 without three bytes in a row |
 | ` + "`substring`" + ` | ` + "`substring:abc`" + ` | anywhere, within words and over their borders; at least three bytes when folded |
 | ` + "`regex`" + ` | ` + "`regex:colou?rs?`" + ` | an expression of [RE2](https://golang.org/s/re2syntax), at most 16 hits in a post. It is run where a literal of three bytes that it needs is found; one that needs none runs on every post (16 of these at most, with a warning). ` + "`\\b` and `\\w`" + ` know ASCII only |
 | ` + "`url`" + ` | ` + "`url:example.com/path`" + ` | URLs of that host or one below it, with that path or one below it, and its query up to a ` + "`&`" + `. Scheme, ` + "`www.`" + `, user, port and case do not count (in the view raw the case of the path does), and Punycode is decoded |
+
+A term of the view ` + "`skeleton` or `squeezed`" + ` is looked for in the folded text, and whole words and phrases of words of three letters or more
+also where they are in disguise, but not in URLs, e-mail addresses and mentions. Each occurrence is reported once, with the first view that
+shows it and the kinds of disguise, such as ` + "`leet+spaced`" + `.
 
 Marks are read in all formats where neither the term nor the list names a match: ` + "`regex:`, `substring:`, `url:`, `prefix:`, `wildcard:`, `whole:`" + ` at
 the beginning, then ` + "`*` and `?`" + ` in a single word. A backslash takes the meaning of ` + "`*`, `?`, `#`" + ` and of itself away: ` + "`5\\*`" + `. A ` + "`?`" + ` at the end of a

@@ -100,15 +100,16 @@ func (o *operator) Process(_ context.Context, in pipeline.Batch, emit pipeline.E
 	o.tokens.Reset()
 	o.tokens.AppendRows(scanned, folded.Data, folded.Offsets)
 	ends, counts, domainEnds := o.rows.Extend(len(scanned)), o.count.Extend(len(scanned)), o.domainRows.Extend(len(scanned))
-	first := int32(0)
+	first, domains := int32(0), int32(0)
 	for i, row := range scanned {
 		ends[i] = row.End
 		counts[i] = uint32(row.End - first - row.URLs - row.Emoji - row.Emails)
 		if from, to := urlRows[i], urlRows[i+1]; row.URLs > 0 || from < to {
 			o.addDomains(folded, i, int(first), int(row.URLs), urls, from, to)
+			domains = int32(o.domain.Len())
 		}
 		first = row.End
-		domainEnds[i] = int32(o.domain.Len())
+		domainEnds[i] = domains
 	}
 	return emit(pipeline.Batch{Record: column.Append(in.Record, o.out, o.arrays()...), Stream: in.Stream})
 }

@@ -116,64 +116,47 @@ func (s *session) commit(ctx context.Context) error {
 	defer func() {
 		cancel()
 		for _, e := range writing { // after an error: their batches are being read
-			<-e.written
+			<-e.written //nolint:errcheck // the run has failed already
 			e.release()
 		}
 	}()
-	finish := func(err error) error {
-		e := writing[0]
-		writing = slices.Delete(writing, 0, 1) // and forget its graph
-		if err == nil {
-			err = s.commitEpoch(ctx, e)
-		}
-		return s.leave(e, err)
-	}
 	for in := s.staged; in != nil || len(writing) > 0; {
 		more, first := in, (chan error)(nil)
-		if len(writing) == overlap {
-			more = nil
+		if n := len(writing); n == overlap || n > 0 && writing[n-1].edge {
+			more = nil // what is behind an edge begins when that is committed
 		}
 		if len(writing) > 0 {
 			first = writing[0].written
 		}
 		select {
-		case err := <-first:
-			if err := finish(err); err != nil {
-				return err
-			}
 		case e, ok := <-more:
 			if !ok {
 				in = nil
 				continue
 			}
-			if !e.edge {
-				if err := s.beginWrite(ctx, e); err != nil {
-					return s.leave(e, err)
-				}
-				writing = append(writing, e)
-				continue
-			}
-			// The state at an edge is that of a commit: all before it comes first.
-			for len(writing) > 0 {
-				if err := finish(<-writing[0].written); err != nil {
-					return s.leave(e, err)
-				}
-			}
-			if err := s.leave(e, s.commitEdge(ctx, e)); err != nil {
+			if err := s.beginWrite(ctx, e); err != nil {
+				e.release()
 				return err
 			}
+			writing = append(writing, e)
+		case err := <-first:
+			e := writing[0]
+			writing = slices.Delete(writing, 0, 1) // forgets its graph too
+			if err == nil {
+				err = s.commitEpoch(ctx, e)
+			}
+			e.release()
+			if err != nil {
+				return err
+			}
+			s.leave(e)
 		}
 	}
 	return nil
 }
 
-// leave gives up what the epoch holds and, unless it failed, makes room for
-// what is read next. It returns err.
-func (s *session) leave(e *epoch, err error) error {
-	e.release()
-	if err != nil {
-		return err
-	}
+// leave makes room for what is read next.
+func (s *session) leave(e *epoch) {
 	e.gen.done(s.o.Store)
 	s.inFlight.records.Add(-e.records)
 	s.inFlight.bytes.Add(-e.bytes)
@@ -182,7 +165,6 @@ func (s *session) leave(e *epoch, err error) error {
 	case s.freed <- struct{}{}:
 	default: // the cutter has been told already
 	}
-	return nil
 }
 
 // beginWrite records the epoch's intent and begins to write it to all sinks.
@@ -190,8 +172,8 @@ func (s *session) leave(e *epoch, err error) error {
 // checkpoint, source.
 func (s *session) beginWrite(ctx context.Context, e *epoch) error {
 	e.written = make(chan error, 1)
-	if e.warm {
-		e.written <- nil // durable since an earlier run; only the state was wanted
+	if e.warm || e.edge {
+		e.written <- nil // durable since an earlier run, and only the state was wanted; or without rows
 		return nil
 	}
 	if s.o.Store != nil {
@@ -218,7 +200,10 @@ func (s *session) beginWrite(ctx context.Context, e *epoch) error {
 
 // commitEpoch commits an epoch that all sinks have.
 func (s *session) commitEpoch(ctx context.Context, e *epoch) error {
-	if e.warm {
+	switch {
+	case e.edge:
+		return s.commitEdge(ctx, e)
+	case e.warm:
 		return nil
 	}
 	if s.o.Store != nil {
@@ -254,7 +239,8 @@ func (s *session) keep(ctx context.Context, e *epoch) error {
 }
 
 // commitEdge does what has to be done before the first epoch of a generation
-// is written.
+// is begun to be written, and after all epochs of the one before are committed:
+// so there are never intents of two of them.
 func (s *session) commitEdge(ctx context.Context, e *epoch) error {
 	if err := s.tell(ctx, e.gen); err != nil {
 		return err

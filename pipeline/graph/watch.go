@@ -26,7 +26,6 @@ const settled = 3 * time.Second
 type Watch struct {
 	files map[string]*watched
 	globs map[string][]string
-	now   func() time.Time
 }
 
 // watched is a file as it was when it was read or looked at last.
@@ -40,7 +39,7 @@ type watched struct {
 
 // NewWatch returns a Watch of no files.
 func NewWatch() *Watch {
-	return &Watch{files: map[string]*watched{}, globs: map[string][]string{}, now: time.Now}
+	return &Watch{files: map[string]*watched{}, globs: map[string][]string{}}
 }
 
 // ReadFile reads a file by read, and remembers what it got, an error too: so a
@@ -48,7 +47,7 @@ func NewWatch() *Watch {
 func (w *Watch) ReadFile(path string, read func(string) ([]byte, error)) ([]byte, error) {
 	// The file is looked at before it is read: what changes in between is
 	// found to be newer than the look.
-	f := w.look(path)
+	f := look(path)
 	data, err := read(path)
 	f.read, f.sum, f.gone = read, sha256.Sum256(data), err != nil
 	w.files[path] = f
@@ -63,8 +62,8 @@ func (w *Watch) Glob(pattern string) ([]string, error) {
 }
 
 // look returns what can be seen of a file from outside.
-func (w *Watch) look(path string) *watched {
-	f := &watched{at: w.now()}
+func look(path string) *watched {
+	f := &watched{at: time.Now()}
 	if info, err := os.Stat(path); err == nil {
 		f.info = info
 	}
@@ -120,7 +119,7 @@ func (w *Watch) Changed() (c Change) {
 }
 
 func (w *Watch) changed(path string, old *watched) (now *watched, yes bool) {
-	now = w.look(path)
+	now = look(path)
 	if old.looksLike(now) {
 		return now, false
 	}

@@ -87,10 +87,30 @@ func (f *Finder) filter(s *Set, t *Text, lo, hi int) []int32 {
 		n += int(word >> (bit % 64) & (word >> (at >> second % 64)) & 1)
 	}
 	if !s.tags {
-		return out[:n]
+		return s.prune(out[:n], t, &salts)
 	}
 	return f.withTags(s, t, lo, hi)
 }
+
+// prune drops the tokens whose place in the table is free, or is of another key
+// with a free one behind. Like filter it does nothing else: a large table is not
+// in the cache, and the loads of many tokens overlap.
+func (s *Set) prune(tokens []int32, t *Text, salts *[kinds]uint64) []int32 {
+	n, mask := 0, uint64(len(s.slots)-1)
+	for _, j := range tokens {
+		at := t.Hash[j] ^ salts[t.Kind[j]&kindMask]
+		i := at >> (s.shift & 63)
+		slot, next := s.slots[i&mask], s.slots[(i+1)&mask]
+		other := slot>>32 ^ at&(1<<32-1)
+		same := (other - 1) >> 63
+		tokens[n] = j
+		n += int(same | taken(slot)&taken(next))
+	}
+	return tokens[:n]
+}
+
+// taken returns 1 for a slot that is not free.
+func taken(slot uint64) uint64 { return (slot | -slot) >> 63 }
 
 // withTags is filter for sets of which some terms take hashtags or cashtags only.
 func (f *Finder) withTags(s *Set, t *Text, lo, hi int) []int32 {

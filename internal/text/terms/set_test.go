@@ -155,7 +155,10 @@ func checkSpans(t *testing.T, texts []string, in *Text, hits []Hit) {
 // TestFindEqualsNaive draws terms and texts from a few pieces, so that they
 // overlap, repeat and share beginnings.
 func TestFindEqualsNaive(t *testing.T) {
-	pieces := []string{"a", "b", "c", "1", "#a", "#b", "@a", "@b", "🙂", "東", "東京", "東京都", "京都", "http://a.com", "ab", "é"}
+	pieces := []string{
+		"a", "b", "c", "1", "#a", "#b", "@a", "@b", "🙂", "東", "東京", "東京都", "京都", "http://a.com", "ab", "é",
+		"$a", "$b", "x@a.com", "👩\u200d💻", "👩",
+	}
 	r := rand.New(rand.NewPCG(5, 6))
 	draw := func(n int) string {
 		var s []string
@@ -263,5 +266,19 @@ func BenchmarkFind(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(texts)), "ns/post")
 		})
+	}
+}
+
+// TestSigns checks what terms with and without a sign take.
+func TestSigns(t *testing.T) {
+	text := "abc #abc $abc @abc abc@example.com"
+	for term, want := range map[string]int{
+		"abc": 3, "#abc": 1, "$abc": 1, "@abc": 1, "abc@example.com": 1, "example.com": 0,
+		"abc abc": 2, "#abc $abc": 1, "abc $abc": 1, "$abc #abc": 0,
+	} {
+		var f Finder
+		if got := f.Find(build(t, []string{term}), tokenize([]string{text})); len(got) != want {
+			t.Errorf("%q is found %d times in %q, want %d: %v", term, len(got), text, want, got)
+		}
 	}
 }

@@ -63,9 +63,13 @@ func (s *scanner) open(from, to, n int) (special bool) {
 	if from < to && s.buf[from]&0xc0 == 0xc0 {
 		if c, _ := s.at(from); c == class.Mark { // of nothing in this row
 			s.maps.mark(from)
+			s.special = from
 		}
 	}
-	return s.maps.marked && anyOf(s.maps.special, from, to)
+	if s.special < from {
+		s.special = s.maps.nextSpecial(from)
+	}
+	return s.special < to
 }
 
 // runs puts the tokens of the rows from row on, up to one with special

@@ -2,6 +2,7 @@ package token
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"slices"
 	"unicode/utf8"
@@ -88,20 +89,19 @@ func block(m []byte, k int) uint64 {
 	return binary.LittleEndian.Uint64(m[8*k:])
 }
 
-// anyOf reports whether a bit of from..to is set in m.
-func anyOf(m []byte, from, to int) bool {
-	for i := from; i < to; i += window {
-		x := at(m, i)
-		if left := to - i; left < window {
-			x &= 1<<left - 1
-		} else {
-			x &= 1<<window - 1
-		}
-		if x != 0 {
-			return true
+// nextSpecial returns where the first special character is that is not before
+// from, or a place behind all texts.
+func (m *bitmaps) nextSpecial(from int) int {
+	if m.marked {
+		mask := ^uint64(0) << (from & 63)
+		for k := from >> 6; 8*k+8 <= len(m.special); k++ {
+			if x := block(m.special, k) & mask; x != 0 {
+				return 64*k + bits.TrailingZeros64(x)
+			}
+			mask = ^uint64(0)
 		}
 	}
-	return false
+	return math.MaxInt
 }
 
 // last returns less than 8 bytes as a word, with blanks behind them.

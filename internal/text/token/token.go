@@ -93,7 +93,7 @@ func (t *Tokens) AppendRows(rows []Row, buf []byte, offsets []int32) {
 		return
 	}
 	base, end := int(offsets[0]), int(offsets[len(rows)])
-	s := scanner{Tokens: t, buf: buf[base:]}
+	s := scanner{Tokens: t, buf: buf[base:], special: -1}
 	t.maps.classify(s.buf, end-base)
 	t.maps.cut(offsets[:len(rows)+1], end-base)
 	t.maps.look(s.buf)
@@ -108,6 +108,7 @@ type scanner struct {
 	buf      []byte
 	from, to int // the text
 	first    int // the text's first token
+	special  int // the first special character that is not before from
 
 	urls, emoji, emails int // tokens of these kinds
 }
