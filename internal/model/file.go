@@ -103,7 +103,7 @@ func (m *Model) readWeights(b []byte) error {
 		}
 		m.setTable(h, table)
 	}
-	m.table = make([]uint64, buckets)
+	m.table, m.shift = make([]uint64, buckets), uint(64-m.card.Features.Bits)
 	for i := range m.table {
 		w := uint64(noWeights)
 		for h := range heads {

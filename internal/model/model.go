@@ -103,6 +103,7 @@ type Model struct {
 	card  Card
 	sum   string   // hex SHA-256 of the file
 	table []uint64 // by bucket: the heads' weights, each plus 128
+	shift uint     // of a hash, for its bucket
 	heads [MaxHeads]fast
 }
 
@@ -119,7 +120,7 @@ func New(card Card, weights [][]int8, calibration [][]float32) (*Model, error) {
 		return nil, err
 	}
 	n := 1 << card.Features.Bits
-	m := &Model{card: card, table: make([]uint64, n)}
+	m := &Model{card: card, table: make([]uint64, n), shift: uint(64 - card.Features.Bits)}
 	if len(weights) != len(card.Heads) || len(calibration) != len(card.Heads) {
 		return nil, fmt.Errorf("%d heads with %d sets of weights and %d calibration tables", len(card.Heads), len(weights), len(calibration))
 	}
@@ -232,6 +233,11 @@ func (m *Model) setTable(head int, table []float32) {
 // entries, joined by lines, and level beyond its ends.
 func (m *Model) Probability(head int, logit float32) float32 {
 	return m.heads[head].probability(logit)
+}
+
+// logit returns the logit of a post's sum of weights over the root of its tokens.
+func (f *fast) logit(sum float32) float32 {
+	return f.bias + float32(f.scale*sum)
 }
 
 func (f *fast) probability(logit float32) float32 {
