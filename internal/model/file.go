@@ -131,7 +131,7 @@ func (m *Model) encode() ([]byte, error) {
 	b = binary.LittleEndian.AppendUint32(b, uint32(card.Len()))
 	b = append(b, card.Bytes()...)
 	for h := range m.card.Heads {
-		for _, e := range m.heads[h].table {
+		for _, e := range m.fast.table[h] {
 			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(e.p))
 		}
 	}

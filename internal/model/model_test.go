@@ -223,11 +223,11 @@ func TestProbability(t *testing.T) {
 		last = p
 	}
 	for _, z := range []float32{float32(math.NaN()), float32(math.Inf(-1)), -8} {
-		if p := m.Probability(0, z); p != m.heads[0].table[0].p {
-			t.Errorf("%v: %v, want the first entry %v", z, p, m.heads[0].table[0].p)
+		if p := m.Probability(0, z); p != m.fast.table[0][0].p {
+			t.Errorf("%v: %v, want the first entry %v", z, p, m.fast.table[0][0].p)
 		}
 	}
-	if p := m.Probability(0, float32(math.Inf(1))); p != m.heads[0].table[TableSize-1].p {
+	if p := m.Probability(0, float32(math.Inf(1))); p != m.fast.table[0][TableSize-1].p {
 		t.Errorf("beyond the end: %v", p)
 	}
 }

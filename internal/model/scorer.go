@@ -10,14 +10,12 @@ const (
 	longBytes = 48
 	// block is the number of posts that are looked at together, a power of 2.
 	block = 8
-	// mostBuckets and mostWords are after how many the packed sums are unpacked.
+	// mostBuckets is after how many the packed sums are unpacked.
 	mostBuckets = 257
-	mostWords   = 1 << 16
 	// wordZero is the sum 0 of 4 packed heads, 1<<15 each, so that no sum is
 	// negative. A word has at most 1 + 5*(maxLetter+1) features of at most 128.
-	wordZero  = 0x8000800080008000
-	lowHalves = 0x0000ffff0000ffff
-	lowBytes  = 0x00ff00ff00ff00ff
+	wordZero = 0x8000800080008000
+	lowBytes = 0x00ff00ff00ff00ff
 )
 
 // word is the weights of a word and its pieces, of all heads: the sum of head
@@ -52,9 +50,12 @@ type Scorer struct {
 	spelt   spelt
 	scratch word
 	buckets []uint32 // of the block: of what is not a word with pieces
-	words   []key    // of the block
+	words   []key    // of the block: words of up to 16 bytes
+	others  []uint32 // of the block: the other words, by token
 	posts   [block]located
-	part    [block][MaxHeads]float32 // of the block: sums over the root of the tokens
+	sum     [block][MaxHeads]int32   // of the block: sums
+	inv     [block]float32           // of the block: what these are multiplied by
+	out     [block][MaxHeads]float32 // of the block: probabilities
 	one     Columns                  // for Score
 	bounds  [4]int32                 // for Score
 }
@@ -77,15 +78,21 @@ func (c *Columns) Post(i int) Post {
 	return Post{c.Buf, int(c.Text[i]), c.Hash[from:to], c.Start[from:to], c.End[from:to], c.Kind[from:to]}
 }
 
-// key is a word of a post: what it is looked up by.
-type key struct {
-	lo, hi uint64 // its bytes, padded by zeros, where these are at most 16; else 0
-	slot   uint32 // the set of the cache
-	token  uint32
+// word returns the bytes and the hash of a token of a post.
+func (c *Columns) word(post int, token uint32) ([]byte, uint64) {
+	t, at := int(c.Tokens[post])+int(token), int(c.Text[post])
+	return c.Buf[at+int(c.Start[t]) : at+int(c.End[t])], c.Hash[t]
 }
 
-// located is where in the block's buckets and words a post's end.
-type located struct{ buckets, words int }
+// key is a word of up to 16 bytes of a post.
+type key struct {
+	lo, hi uint64 // its bytes, padded by zeros
+	slot   uint32 // the set of the cache
+	token  uint32 // the word's token
+}
+
+// located is where in the block's buckets, words and others a post's end.
+type located struct{ buckets, words, others int }
 
 // NewScorer returns a scorer of m.
 func NewScorer(m *Model) *Scorer {
@@ -98,30 +105,41 @@ func (s *Scorer) Score(p *Post, logits, probabilities *[MaxHeads]float32) {
 	var sums [MaxHeads]int64
 	tokens := s.Sums(p, &sums)
 	inv := inverseRoot(tokens)
-	heads := s.m.heads[:len(s.m.card.Heads)]
-	for h := range heads {
-		f := &heads[h]
-		z := f.logit(float32(sums[h&7]) * inv)
+	for h := range s.m.card.Heads {
+		z := s.m.logit(h, float32(sums[h&7])*inv)
 		logits[h&7] = z
-		probabilities[h&7] = f.probability(z)
+		probabilities[h&7] = s.m.Probability(h, z)
 	}
 }
 
-// Probabilities computes those of n posts from post first on, by head: out has a
-// slice of n for each head of the model. It gives what Score gives.
+// Probabilities computes those of posts, by head: out has a slice of as many as
+// there are posts for each head of the model. It gives what Score gives.
 func (s *Scorer) Probabilities(c *Columns, out [][]float32) {
 	n := len(c.Tokens) - 1
 	for from := 0; from < n; from += block {
 		to := min(from+block, n)
 		s.locate(c, from, to)
 		s.addUp(c, from, to)
+		s.m.finish(&s.sum, &s.inv, to-from, &s.out)
 		for h, dst := range out[:len(s.m.card.Heads)] {
-			f := &s.m.heads[h&7]
 			dst = dst[from:to]
 			for i := range dst {
-				dst[i] = f.probability(f.logit(s.part[i&(block-1)][h&7]))
+				dst[i] = s.out[i&(block-1)][h&7]
 			}
 		}
+	}
+}
+
+// addUp adds up the posts that were located.
+func (s *Scorer) addUp(c *Columns, from, to int) {
+	var before located
+	for i := from; i < to; i++ {
+		k := (i - from) & (block - 1)
+		end := s.posts[k]
+		s.inv[k] = inverseRoot(int(c.Tokens[i+1] - c.Tokens[i]))
+		s.sum[k] = [MaxHeads]int32{}
+		s.addPost(c, i, before, end, &s.sum[k])
+		before = end
 	}
 }
 
@@ -131,7 +149,11 @@ func (s *Scorer) Sums(p *Post, sums *[MaxHeads]int64) (tokens int) {
 	s.bounds = [4]int32{int32(p.From), 0, 0, int32(len(p.Hash))}
 	s.one = Columns{p.Buf, s.bounds[:2], s.bounds[2:], p.Hash, p.Start, p.End, p.Kind}
 	s.locate(&s.one, 0, 1)
-	s.sums(&s.one, 0, located{}, s.posts[0], sums)
+	s.sum[0] = [MaxHeads]int32{}
+	s.addPost(&s.one, 0, located{}, s.posts[0], &s.sum[0])
+	for h := range sums {
+		sums[h] = int64(s.sum[0][h])
+	}
 	s.one = Columns{}
 	return len(p.Hash)
 }
@@ -141,11 +163,11 @@ func (s *Scorer) Sums(p *Post, sums *[MaxHeads]int64) (tokens int) {
 func (s *Scorer) locate(c *Columns, from, to int) {
 	room := int(c.Tokens[to] - c.Tokens[from])
 	if most := 3*room + block; len(s.buckets) < most {
-		s.buckets, s.words = make([]uint32, 2*most), make([]key, 2*most)
+		s.buckets, s.words, s.others = make([]uint32, 2*most), make([]key, 2*most), make([]uint32, 2*most)
 	}
-	buckets, words := s.buckets, s.words
+	buckets, words, others := s.buckets, s.words, s.others
 	shift, longest := s.m.shift, s.m.card.Features.Words
-	nb, nw := 0, 0
+	nb, nw, no := 0, 0, 0
 	for i := from; i < to; i++ {
 		first, last := int(c.Tokens[i]), int(c.Tokens[i+1])
 		hash := c.Hash[first:last]
@@ -169,22 +191,25 @@ func (s *Scorer) locate(c *Columns, from, to int) {
 			}
 			two, one = one, h
 			w := &words[nw]
-			nw += u.word
-			w.slot, w.token = uint32(h>>(64-cacheBits)), uint32(j)
-			at, size := int(starts[j]), uint(ends[j]-starts[j])
-			if at <= safe {
+			w.lo, w.hi, w.slot, w.token = 0, 0, uint32(h>>(64-cacheBits)), uint32(j)
+			if at, size := int(starts[j]), uint(ends[j]-starts[j]); at <= safe {
 				m := &wordMasks[min(size, 17)]
 				b := text[at : at+16]
 				w.lo, w.hi = binary.LittleEndian.Uint64(b)&m[0], binary.LittleEndian.Uint64(b[8:])&m[1]
-			} else {
-				w.lo, w.hi = 0, 0
 			}
+			short := 0
+			if w.lo != 0 {
+				short = u.word
+			}
+			nw += short
+			others[no] = uint32(j)
+			no += u.word - short
 		}
 		if longest > 1 && len(hash) > 0 {
 			buckets[nb] = bucket(runHash(one, edgeToken), shift)
 			nb++
 		}
-		s.posts[(i-from)&(block-1)] = located{nb, nw}
+		s.posts[(i-from)&(block-1)] = located{nb, nw, no}
 	}
 	if nb > 0 {
 		prefetchBuckets(&s.m.table[0], &buckets[0], nb)
@@ -194,92 +219,71 @@ func (s *Scorer) locate(c *Columns, from, to int) {
 	}
 }
 
-// addUp adds up the posts that were located.
-func (s *Scorer) addUp(c *Columns, from, to int) {
-	var before located
-	for i := from; i < to; i++ {
-		k := (i - from) & (block - 1)
-		var sums [MaxHeads]int64
-		s.sums(c, i, before, s.posts[k], &sums)
-		before = s.posts[k]
-		inv := inverseRoot(int(c.Tokens[i+1] - c.Tokens[i]))
-		part := &s.part[k]
-		for h := range part {
-			part[h] = float32(sums[h]) * inv
-		}
-	}
-}
-
-// packed is sums that are being made: of words in 32 bits (heads 0 and 4, 2 and
-// 6, 1 and 5, 3 and 7), of other features in 16 (even heads, odd heads).
-type packed struct {
-	words     [4]uint64
-	even, odd uint64
-	n, others int // words and others that were added
-}
-
-// sums adds up a post.
-func (s *Scorer) sums(c *Columns, post int, from, to located, sums *[MaxHeads]int64) {
+// addPost adds a post to sums, which hold any post: its text is of at most 2^31
+// bytes, and so are its pieces...
+func (s *Scorer) addPost(c *Columns, post int, from, to located, sums *[MaxHeads]int32) {
 	buckets, words := s.buckets[from.buckets:to.buckets], s.words[from.words:to.words]
 	for {
-		var sum packed
-		b, w := buckets[:min(len(buckets), mostBuckets)], words[:min(len(words), mostWords)]
-		s.others(b, &sum)
-		s.ofWords(c, post, w, &sum)
-		sum.unpack(sums)
-		buckets, words = buckets[len(b):], words[len(w):]
-		if len(buckets) == 0 && len(words) == 0 {
-			return
+		n := s.m.add(s.cache, buckets, words, sums)
+		if n == len(words) {
+			break
 		}
+		s.learn(c, post, &words[n])
+		buckets, words = nil, words[n:]
+	}
+	for _, t := range s.others[from.others:to.others] {
+		text, h := c.word(post, t)
+		s.other(text, h).add(sums)
 	}
 }
 
-// others adds buckets, at most mostBuckets.
-func (s *Scorer) others(buckets []uint32, sum *packed) {
-	table := s.m.table
-	even, odd := uint64(0), uint64(0)
-	for _, b := range buckets {
-		x := table[b]
-		even += x & lowBytes
-		odd += x >> 8 & lowBytes
+// addPlain is add without instructions of a kind of processor.
+func (m *Model) addPlain(cache *[1 << cacheBits][2]cached, buckets []uint32, words []key, sums *[MaxHeads]int32) (found int) {
+	for len(buckets) > 0 {
+		even, odd := uint64(0), uint64(0)
+		part := buckets[:min(len(buckets), mostBuckets)]
+		for _, b := range part {
+			x := m.table[b]
+			even += x & lowBytes
+			odd += x >> 8 & lowBytes
+		}
+		unpack(even, odd, int32(len(part))<<7, sums)
+		buckets = buckets[len(part):]
 	}
-	sum.even, sum.odd, sum.others = even, odd, len(buckets)
-}
-
-// ofWords adds words with their pieces, at most mostWords.
-func (s *Scorer) ofWords(c *Columns, post int, words []key, sum *packed) {
-	var w0, w1, w2, w3 uint64
 	for i := range words {
 		k := &words[i]
-		set := &s.cache[k.slot&(1<<cacheBits-1)]
+		set := &cache[k.slot&(1<<cacheBits-1)]
 		way := 0
 		if (set[0].lo^k.lo)|(set[0].hi^k.hi) != 0 {
 			way = 1
 		}
 		e := &set[way]
-		w := &e.word
-		if e.lo != k.lo || e.hi != k.hi || k.lo == 0 {
-			w = s.unknown(c, post, k)
+		if e.lo != k.lo || e.hi != k.hi {
+			return i
 		}
-		w0 += w.even & lowHalves
-		w1 += w.even >> 16 & lowHalves
-		w2 += w.odd & lowHalves
-		w3 += w.odd >> 16 & lowHalves
+		e.add(sums)
 	}
-	sum.words = [4]uint64{w0, w1, w2, w3}
-	sum.n = len(words)
+	return len(words)
 }
 
-// unknown returns the weights of a word that is not in the cache of short ones,
-// valid until the next call.
-func (s *Scorer) unknown(c *Columns, post int, k *key) *word {
-	t := int(c.Tokens[post]) + int(k.token)
-	h := c.Hash[t]
-	at := int(c.Text[post])
-	text := c.Buf[at+int(c.Start[t]) : at+int(c.End[t])]
-	if k.lo == 0 {
-		return s.other(text, h)
-	}
+// add adds a word to sums.
+func (w *word) add(sums *[MaxHeads]int32) { unpack(w.even, w.odd, 1<<15, sums) }
+
+// unpack adds packed sums, each less than it is, to sums.
+func unpack(even, odd uint64, less int32, sums *[MaxHeads]int32) {
+	sums[0] += int32(even&0xffff) - less
+	sums[1] += int32(odd&0xffff) - less
+	sums[2] += int32(even>>16&0xffff) - less
+	sums[3] += int32(odd>>16&0xffff) - less
+	sums[4] += int32(even>>32&0xffff) - less
+	sums[5] += int32(odd>>32&0xffff) - less
+	sums[6] += int32(even>>48) - less
+	sums[7] += int32(odd>>48) - less
+}
+
+// learn puts a word into the cache.
+func (s *Scorer) learn(c *Columns, post int, k *key) {
+	text, h := c.word(post, k.token)
 	set := &s.cache[k.slot]
 	set[1] = set[0]
 	set[0].lo, set[0].hi = k.lo, k.hi
@@ -288,19 +292,6 @@ func (s *Scorer) unknown(c *Columns, post int, k *key) *word {
 		s.weighASCII(w, k.lo, k.hi, uint(len(text)), h)
 	} else {
 		s.weigh(w, text, h)
-	}
-	return w
-}
-
-// unpack adds packed sums to sums.
-func (p *packed) unpack(sums *[MaxHeads]int64) {
-	less := int64(p.n)<<15 + int64(p.others)<<7
-	for k := range 4 {
-		even, odd := int64(p.even>>(16*k)&0xffff), int64(p.odd>>(16*k)&0xffff)
-		even += int64(uint32(p.words[k&1] >> (32 * (k >> 1))))
-		odd += int64(uint32(p.words[2+k&1] >> (32 * (k >> 1))))
-		sums[2*k] += even - less
-		sums[2*k+1] += odd - less
 	}
 }
 
