@@ -80,11 +80,20 @@ const (
 	urlToken     = 0x1c69b3f74ac4ae35
 )
 
+// The kinds of tokens that are not taken by their hash alone, as numbers for the
+// kernels.
+const (
+	kindWord    = int(text.Word)
+	kindHashtag = int(text.Hashtag)
+	kindMention = int(text.Mention)
+	kindURL     = int(text.URL)
+	kindEmail   = int(text.Email)
+)
+
 // use is what is done with a kind of token: its hash is h&keep | instead.
 type use struct {
 	keep, instead uint64
 	cut           bool // into pieces
-	word          int  // 1 where it is cut, else 0
 }
 
 // uses is by kind; the element is a byte of the column tokens.kind.
@@ -93,7 +102,7 @@ var uses = func() (u [256]use) {
 		u[k].keep = ^uint64(0)
 	}
 	for _, k := range []text.Kind{text.Word, text.Hashtag} {
-		u[k].cut, u[k].word = true, 1
+		u[k].cut = true
 	}
 	u[text.Mention] = use{instead: mentionToken}
 	u[text.URL], u[text.Email] = use{instead: urlToken}, use{instead: urlToken}
@@ -197,15 +206,6 @@ func pieceHash(text *[speltRoom]byte, from, to uint8) uint64 {
 
 // masks holds, by number, which bits of a word are of that many bytes.
 var masks = [9]uint64{0, 1<<8 - 1, 1<<16 - 1, 1<<24 - 1, 1<<32 - 1, 1<<40 - 1, 1<<48 - 1, 1<<56 - 1, 1<<64 - 1}
-
-// wordMasks holds, by number, which bits of two words are of that many bytes;
-// those of 17 stand for more than 16, and are none.
-var wordMasks = func() (m [18][2]uint64) {
-	for n := range 17 {
-		m[n] = [2]uint64{masks[min(n, 8)], masks[max(n, 8)-8]}
-	}
-	return m
-}()
 
 const speltRoom = 4*maxLetter + 2 + 24 // 24: what pieceHash may read behind
 

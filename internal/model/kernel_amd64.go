@@ -7,25 +7,73 @@ import (
 )
 
 // hasKernels reports whether the machine has the instructions of the kernels:
-// AVX-512 with its parts F, VL, BW and DQ. Without them plain Go gives the same.
-var hasKernels = cpu.X86.HasAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ
+// AVX-512 with its parts VL, BW and DQ. Without them plain Go gives the same.
+var hasKernels = cpu.X86.HasAVX2 && cpu.X86.HasPOPCNT && cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ
 
-// prefetchBuckets asks for n elements of a table, n > 0, to be brought into the
-// nearest cache. It changes nothing, whatever the indices are.
+// prefetchT0 asks for n elements of 1<<shift bytes of a table, n > 0, to be
+// brought into the nearest cache. It changes nothing, whatever the indices are.
 //
 //go:noescape
-func prefetchBuckets(table *uint64, buckets *uint32, n int)
+func prefetchT0(table unsafe.Pointer, index *uint32, n int, shift uint)
 
-// prefetchWords asks for the sets of n words, n > 0.
+// prefetch is prefetchT0 of any number.
+func prefetch(table unsafe.Pointer, index []uint32, shift uint) {
+	if len(index) > 0 {
+		prefetchT0(table, &index[0], len(index), shift)
+	}
+}
+
+// request is a post for locateAVX512, and where to write.
+type request struct {
+	hash          *uint64
+	start, end    *uint32
+	kind          *uint8
+	tokens        int // at least 1
+	text          *byte
+	safe          int // the last place in the text that 16 bytes can be read at, at least 0
+	shift         uint
+	buckets       *uint32
+	words         *key
+	slots, token  *uint32
+	others, longs *uint32
+	// What was written.
+	nb, nw, no int
+}
+
+// locateAVX512 does what locatePlain does for models of pairs. It writes up to
+// 8 elements behind the last.
 //
 //go:noescape
-func prefetchWords(cache *[2]cached, words *key, n int)
+func locateAVX512(r *request)
+
+// locate appends what post i is made of to p, behind end.
+func (m *Model) locate(p *places, c *Columns, i int, end *located) {
+	first, last := int(c.Tokens[i]), int(c.Tokens[i+1])
+	text := c.Buf[c.Text[i]:]
+	if !hasKernels || m.card.Features.Words != 2 || first >= last || len(text) < 16 {
+		m.locatePlain(p, c, i, end)
+		return
+	}
+	n := last - first
+	r := request{
+		hash: &c.Hash[first:last][0], start: &c.Start[first:last][0], end: &c.End[first:last][0], kind: &c.Kind[first:last][0],
+		tokens: n, text: &text[0], safe: len(text) - 16, shift: m.shift,
+		buckets: &p.buckets[end.buckets : end.buckets+2*n+locateRoom][0],
+		words:   &p.words[end.words : end.words+n+8][0],
+		slots:   &p.slots[end.words : end.words+n+8][0], token: &p.tokens[end.words : end.words+n+8][0],
+		others: &p.others[end.others : end.others+n+8][0], longs: &p.longs[end.others : end.others+n+8][0],
+	}
+	locateAVX512(&r)
+	end.buckets += r.nb
+	end.words += r.nw
+	end.others += r.no
+}
 
 // addAVX512 adds buckets and words to sums, and returns before which word it
 // stopped, the first that is not in the cache, or nw.
 //
 //go:noescape
-func addAVX512(table *uint64, buckets *uint32, nb int, cache *[2]cached, words *key, nw int, sums *[MaxHeads]int32) (found int)
+func addAVX512(table *uint64, buckets *uint32, nb int, cache *[2]cached, words *key, slots *uint32, nw int, sums *[MaxHeads]int32) (found int)
 
 // finishAVX2 makes n rows of sums into probabilities, n > 0.
 //
@@ -35,11 +83,11 @@ func finishAVX2(f *fast, sums *[MaxHeads]int32, inv *float32, n int, out *[MaxHe
 // add adds the weights of buckets and of words to sums, up to the first word
 // that is not in the cache. It returns how many words it added; a call that is to
 // go on from there gives no buckets.
-func (m *Model) add(cache *[1 << cacheBits][2]cached, buckets []uint32, words []key, sums *[MaxHeads]int32) (found int) {
+func (m *Model) add(cache *[1 << cacheBits][2]cached, buckets []uint32, words []key, slots []uint32, sums *[MaxHeads]int32) (found int) {
 	if !hasKernels {
-		return m.addPlain(cache, buckets, words, sums)
+		return m.addPlain(cache, buckets, words, slots, sums)
 	}
-	return addAVX512(&m.table[0], unsafe.SliceData(buckets), len(buckets), &cache[0], unsafe.SliceData(words), len(words), sums)
+	return addAVX512(&m.table[0], unsafe.SliceData(buckets), len(buckets), &cache[0], unsafe.SliceData(words), unsafe.SliceData(slots), len(words), sums)
 }
 
 // finish makes sums into probabilities, of the first n posts of a block.

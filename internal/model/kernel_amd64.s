@@ -1,34 +1,227 @@
 #include "textflag.h"
 #include "go_asm.h"
 
-// func prefetchBuckets(table *uint64, buckets *uint32, n int)
-TEXT ·prefetchBuckets(SB), NOSPLIT, $0-24
+// func prefetchT0(table unsafe.Pointer, index *uint32, n int, shift uint)
+TEXT ·prefetchT0(SB), NOSPLIT, $0-32
 	MOVQ table+0(FP), SI
-	MOVQ buckets+8(FP), DI
-	MOVQ n+16(FP), CX
-	LEAQ (DI)(CX*4), DX
+	MOVQ index+8(FP), DI
+	MOVQ n+16(FP), DX
+	MOVQ shift+24(FP), CX
+	LEAQ (DI)(DX*4), DX
 
 next:
 	MOVL       (DI), AX
-	PREFETCHT0 (SI)(AX*8)
+	SHLQ       CX, AX
+	PREFETCHT0 (SI)(AX*1)
 	ADDQ       $4, DI
 	CMPQ       DI, DX
 	JNE        next
 	RET
 
-// func prefetchWords(cache *[2]cached, words *key, n int)
-TEXT ·prefetchWords(SB), NOSPLIT, $0-24
-	MOVQ cache+0(FP), SI
-	MOVQ words+8(FP), DI
-	MOVQ n+16(FP), CX
+DATA iota8<>+0(SB)/8, $0x0000000100000000
+DATA iota8<>+8(SB)/8, $0x0000000300000002
+DATA iota8<>+16(SB)/8, $0x0000000500000004
+DATA iota8<>+24(SB)/8, $0x0000000700000006
+GLOBL iota8<>(SB), RODATA|NOPTR, $32
 
-next:
-	MOVL       key_slot(DI), AX
-	SHLQ       $6, AX
-	PREFETCHT0 (SI)(AX*1)
-	ADDQ       $key__size, DI
-	DECQ       CX
-	JNE        next
+// How two vectors are joined, by pairs of an element of each.
+DATA pairs<>+0(SB)/8, $0
+DATA pairs<>+8(SB)/8, $8
+DATA pairs<>+16(SB)/8, $1
+DATA pairs<>+24(SB)/8, $9
+DATA pairs<>+32(SB)/8, $2
+DATA pairs<>+40(SB)/8, $10
+DATA pairs<>+48(SB)/8, $3
+DATA pairs<>+56(SB)/8, $11
+DATA pairs<>+64(SB)/8, $4
+DATA pairs<>+72(SB)/8, $12
+DATA pairs<>+80(SB)/8, $5
+DATA pairs<>+88(SB)/8, $13
+DATA pairs<>+96(SB)/8, $6
+DATA pairs<>+104(SB)/8, $14
+DATA pairs<>+112(SB)/8, $7
+DATA pairs<>+120(SB)/8, $15
+GLOBL pairs<>(SB), RODATA|NOPTR, $128
+
+#define BROADCASTQ(x, z) MOVQ $x, AX; VPBROADCASTQ AX, z
+#define BROADCASTB(x, z) MOVL $x, AX; VPBROADCASTB AX, z
+
+// func locateAVX512(r *request)
+// Requires: AVX2, AVX512F, AVX512VL, AVX512BW, AVX512DQ, POPCNT
+TEXT ·locateAVX512(SB), NOSPLIT, $0-8
+	MOVQ r+0(FP), R15
+	MOVQ request_hash(R15), SI
+	MOVQ request_start(R15), DI
+	MOVQ request_end(R15), R8
+	MOVQ request_kind(R15), R9
+	MOVQ request_tokens(R15), R13
+	MOVQ request_text(R15), BX
+	MOVQ request_buckets(R15), R10
+	MOVQ request_words(R15), R11
+	MOVQ request_slots(R15), R12
+	XORL DX, DX                     // words
+	XORL CX, CX                     // others
+
+	BROADCASTQ(const_edgeToken, Z16)
+	BROADCASTQ(const_hashRun, Z17)
+	BROADCASTQ(const_mentionToken, Z18)
+	BROADCASTQ(const_urlToken, Z19)
+	BROADCASTB(const_kindWord, X20)
+	BROADCASTB(const_kindHashtag, X21)
+	BROADCASTB(const_kindMention, X22)
+	BROADCASTB(const_kindURL, X23)
+	BROADCASTB(const_kindEmail, X24)
+	VPBROADCASTQ request_safe(R15), Z25
+	VMOVQ        request_shift(R15), X26
+	BROADCASTQ(16, Z27)
+	BROADCASTQ(64, Z28)
+	VPTERNLOGQ   $0xff, Z29, Z29, Z29
+	VMOVDQU32    iota8<>(SB), Y30
+	VMOVDQA64    Z16, Z0                // the tokens before
+
+eight:
+	// K1 is which lanes are tokens.
+	MOVL  $0xff, AX
+	CMPQ  R13, $8
+	JGE   whole
+	XCHGQ CX, R13
+	MOVL  $1, AX
+	SHLL  CX, AX
+	DECL  AX
+	XCHGQ CX, R13
+
+whole:
+	KMOVW       AX, K1
+	VMOVDQU64.Z (SI), K1, Z1
+	VMOVDQU8.Z  (R9), K1, X2
+	VPCMPEQB    X2, X20, K1, K2
+	VPCMPEQB    X2, X21, K1, K3
+	KORW        K2, K3, K2       // words with pieces
+	VPCMPEQB    X2, X22, K1, K3
+	VMOVDQA64   Z18, K3, Z1
+	VPCMPEQB    X2, X23, K1, K3
+	VPCMPEQB    X2, X24, K1, K4
+	KORW        K3, K4, K3
+	VMOVDQA64   Z19, K3, Z1
+
+	// Runs.
+	VALIGNQ   $7, Z0, Z1, Z3
+	VMOVDQA64 Z1, Z0
+	VPROLQ    $29, Z3, Z3
+	VPXORQ    Z1, Z3, Z3
+	VPMULLQ   Z17, Z3, Z3
+	VPSRLQ    X26, Z3, Z3
+	VPMOVQD   Z3, (R10)
+	POPCNTL   AX, AX
+	LEAQ      (R10)(AX*4), R10
+
+	// Tokens that are no words.
+	KANDNW     K1, K2, K3
+	VPSRLQ     X26, Z1, Z3
+	VPMOVQD    Z3, Y3
+	VPCOMPRESSD.Z Y3, K3, Y3
+	VMOVDQU    Y3, (R10)
+	KMOVW      K3, AX
+	POPCNTL    AX, AX
+	LEAQ       (R10)(AX*4), R10
+
+	// Words of up to 16 bytes that can be read: K3. Their bytes are Z8 and Z9.
+	VPMOVZXDQ.Z (DI), K1, Z4
+	VPMOVZXDQ.Z (R8), K1, Z5
+	VPSUBQ      Z4, Z5, Z5
+	VPCMPUQ     $2, Z27, Z5, K2, K3 // size <= 16
+	VPCMPUQ     $2, Z25, Z4, K3, K3 // start <= safe
+	VPTESTMQ    Z5, Z5, K3, K3      // size > 0
+	KMOVW       K3, K4
+	VPXORQ      Z8, Z8, Z8
+	VPGATHERQQ  (BX)(Z4*1), K4, Z8
+	KMOVW       K3, K4
+	VPXORQ      Z9, Z9, Z9
+	VPGATHERQQ  8(BX)(Z4*1), K4, Z9
+	VPSLLQ      $3, Z5, Z5
+	VPSLLVQ     Z5, Z29, Z6
+	VPANDNQ     Z8, Z6, Z8
+	VPSUBUSW    Z28, Z5, Z5
+	VPSLLVQ     Z5, Z29, Z6
+	VPANDNQ     Z9, Z6, Z9
+
+	VPCOMPRESSQ.Z Z8, K3, Z8
+	VPCOMPRESSQ.Z Z9, K3, Z9
+	VMOVDQU64   pairs<>+0(SB), Z6
+	VPERMI2Q    Z9, Z8, Z6
+	VMOVDQU64   Z6, (R11)
+	VMOVDQU64   pairs<>+64(SB), Z6
+	VPERMI2Q    Z9, Z8, Z6
+	VMOVDQU64   Z6, 64(R11)
+	VPSRLQ      $(64-const_cacheBits), Z1, Z6
+	VPMOVQD     Z6, Y6
+	VPCOMPRESSD.Z Y6, K3, Y6
+	VMOVDQU     Y6, (R12)(DX*4)
+	VPCOMPRESSD.Z Y30, K3, Y6
+	MOVQ        request_token(R15), AX
+	VMOVDQU     Y6, (AX)(DX*4)
+	KMOVW       K3, AX
+	POPCNTL     AX, AX
+	ADDQ        AX, DX
+	SHLQ        $4, AX
+	ADDQ        AX, R11
+
+	// Other words.
+	KANDNW      K2, K3, K3
+	KTESTB      K3, K3
+	JEQ         noOthers
+	VPCOMPRESSD.Z Y30, K3, Y6
+	MOVQ        request_others(R15), AX
+	VMOVDQU     Y6, (AX)(CX*4)
+	VPSRLQ      $(64-const_longBits), Z1, Z6
+	VPMOVQD     Z6, Y6
+	VPCOMPRESSD.Z Y6, K3, Y6
+	MOVQ        request_longs(R15), AX
+	VMOVDQU     Y6, (AX)(CX*4)
+	KMOVW       K3, AX
+	POPCNTL     AX, AX
+	ADDQ        AX, CX
+
+noOthers:
+	MOVL         $8, AX
+	VPBROADCASTD AX, Y6
+	VPADDD       Y6, Y30, Y30
+	ADDQ         $64, SI
+	ADDQ         $32, DI
+	ADDQ         $32, R8
+	ADDQ         $8, R9
+	SUBQ         $8, R13
+	JGT          eight
+
+	// The run of the last token and the edge. R13 is the tokens past the last, * -1.
+	MOVQ  -8(SI)(R13*8), AX
+	MOVQ  request_tokens(R15), R13
+	MOVQ  request_kind(R15), R9
+	MOVBLZX -1(R9)(R13*1), R9
+	MOVQ  $const_mentionToken, R13
+	CMPL  R9, $const_kindMention
+	CMOVQEQ R13, AX
+	MOVQ  $const_urlToken, R13
+	CMPL  R9, $const_kindURL
+	CMOVQEQ R13, AX
+	CMPL  R9, $const_kindEmail
+	CMOVQEQ R13, AX
+	ROLQ  $29, AX
+	MOVQ  $const_edgeToken, R13
+	XORQ  R13, AX
+	MOVQ  $const_hashRun, R13
+	IMULQ R13, AX
+	MOVQ  CX, R9
+	MOVQ  request_shift(R15), CX
+	SHRQ  CX, AX
+	MOVL  AX, (R10)
+	ADDQ  $4, R10
+	SUBQ  request_buckets(R15), R10
+	SHRQ  $2, R10
+	MOVQ  R10, request_nb(R15)
+	MOVQ  DX, request_nw(R15)
+	MOVQ  R9, request_no(R15)
+	VZEROUPPER
 	RET
 
 // Where the even and the odd heads of a word go.
@@ -38,16 +231,17 @@ DATA inOrder<>+16(SB)/8, $0x0000000600000002
 DATA inOrder<>+24(SB)/8, $0x0000000700000003
 GLOBL inOrder<>(SB), RODATA|NOPTR, $32
 
-// func addAVX512(table *uint64, buckets *uint32, nb int, cache *[2]cached, words *key, nw int, sums *[MaxHeads]int32) (found int)
+// func addAVX512(table *uint64, buckets *uint32, nb int, cache *[2]cached, words *key, slots *uint32, nw int, sums *[MaxHeads]int32) (found int)
 // Requires: AVX2, AVX512F, AVX512VL, AVX512DQ
-TEXT ·addAVX512(SB), NOSPLIT, $0-64
+TEXT ·addAVX512(SB), NOSPLIT, $0-72
 	MOVQ table+0(FP), SI
 	MOVQ buckets+8(FP), DI
 	MOVQ nb+16(FP), CX
 	MOVQ cache+24(FP), R8
 	MOVQ words+32(FP), R10
-	MOVQ nw+40(FP), R12
-	MOVQ sums+48(FP), R13
+	MOVQ slots+40(FP), R14
+	MOVQ nw+48(FP), R12
+	MOVQ sums+56(FP), R13
 
 	// Buckets: 8 bytes, each a weight + 128, are 8 lanes.
 	VPXOR Y0, Y0, Y0
@@ -84,7 +278,7 @@ words:
 nextWord:
 	CMPQ            R11, R12
 	JGE             done
-	MOVL            key_slot(R10), AX
+	MOVL            (R14)(R11*4), AX
 	SHLQ            $6, AX
 	VBROADCASTI64X2 (R10), Z5
 	VPCMPEQQ        (R8)(AX*1), Z5, K1
@@ -114,7 +308,7 @@ done:
 	VPSUBD       Y1, Y0, Y0
 	VPADDD       (R13), Y0, Y0
 	VMOVDQU      Y0, (R13)
-	MOVQ         R11, found+56(FP)
+	MOVQ         R11, found+64(FP)
 	VZEROUPPER
 	RET
 

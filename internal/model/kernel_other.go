@@ -2,17 +2,21 @@
 
 package model
 
+import "unsafe"
+
 const hasKernels = false
 
 // Nothing is asked for: Go has no instruction for it.
-func prefetchBuckets(*uint64, *uint32, int) {}
-func prefetchWords(*[2]cached, *key, int)   {}
+func prefetch(unsafe.Pointer, []uint32, uint) {}
+
+// locate appends what post i is made of to p, behind end.
+func (m *Model) locate(p *places, c *Columns, i int, end *located) { m.locatePlain(p, c, i, end) }
 
 // add adds the weights of buckets and of words to sums, up to the first word
 // that is not in the cache. It returns how many words it added; a call that is to
 // go on from there gives no buckets.
-func (m *Model) add(cache *[1 << cacheBits][2]cached, buckets []uint32, words []key, sums *[MaxHeads]int32) (found int) {
-	return m.addPlain(cache, buckets, words, sums)
+func (m *Model) add(cache *[1 << cacheBits][2]cached, buckets []uint32, words []key, slots []uint32, sums *[MaxHeads]int32) (found int) {
+	return m.addPlain(cache, buckets, words, slots, sums)
 }
 
 // finish makes sums into probabilities, of the first n posts of a block.

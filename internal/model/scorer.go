@@ -1,12 +1,15 @@
 package model
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"unsafe"
+)
 
 const (
 	// A Scorer remembers 2<<cacheBits words of up to 16 bytes (2 MiB) and
-	// 1<<longBits of up to longBytes (256 KiB).
+	// 1<<longBits of up to longBytes (1 MiB).
 	cacheBits = 15
-	longBits  = 12
+	longBits  = 14
 	longBytes = 48
 	// block is the number of posts that are looked at together, a power of 2.
 	block = 8
@@ -49,9 +52,7 @@ type Scorer struct {
 	long    *[1 << longBits]cachedLong
 	spelt   spelt
 	scratch word
-	buckets []uint32 // of the block: of what is not a word with pieces
-	words   []key    // of the block: words of up to 16 bytes
-	others  []uint32 // of the block: the other words, by token
+	found   places // of the block
 	posts   [block]located
 	sum     [block][MaxHeads]int32   // of the block: sums
 	inv     [block]float32           // of the block: what these are multiplied by
@@ -84,15 +85,37 @@ func (c *Columns) word(post int, token uint32) ([]byte, uint64) {
 	return c.Buf[at+int(c.Start[t]) : at+int(c.End[t])], c.Hash[t]
 }
 
-// key is a word of up to 16 bytes of a post.
-type key struct {
-	lo, hi uint64 // its bytes, padded by zeros
-	slot   uint32 // the set of the cache
-	token  uint32 // the word's token
+// key is a word of up to 16 bytes, padded by zeros.
+type key struct{ lo, hi uint64 }
+
+// places is what posts are made of. All slices have room for what a kernel
+// writes behind.
+type places struct {
+	buckets []uint32 // of what is not a word with pieces
+	words   []key    // of up to 16 bytes
+	slots   []uint32 // of these: the set of the cache
+	tokens  []uint32 // of these: the token of the post
+	others  []uint32 // other words: the token of the post
+	longs   []uint32 // of these: the place in the cache of long words
 }
 
-// located is where in the block's buckets, words and others a post's end.
+// located is where in places a post's end.
 type located struct{ buckets, words, others int }
+
+// locateRoom is how many elements a kernel may write behind.
+const locateRoom = 16
+
+// grow makes room for n tokens of a block.
+func (p *places) grow(n int) {
+	if len(p.words) >= n+locateRoom {
+		return
+	}
+	n = 2*n + locateRoom
+	*p = places{
+		buckets: make([]uint32, 3*n+block), words: make([]key, n), slots: make([]uint32, n), tokens: make([]uint32, n),
+		others: make([]uint32, n), longs: make([]uint32, n),
+	}
+}
 
 // NewScorer returns a scorer of m.
 func NewScorer(m *Model) *Scorer {
@@ -158,87 +181,85 @@ func (s *Scorer) Sums(p *Post, sums *[MaxHeads]int64) (tokens int) {
 	return len(p.Hash)
 }
 
-// locate finds the buckets and the words of posts, at most a block. Nothing that
-// it loads decides what it does next but where a post ends.
+// locate finds what posts are made of, at most a block, and asks for where that
+// is looked up.
 func (s *Scorer) locate(c *Columns, from, to int) {
-	room := int(c.Tokens[to] - c.Tokens[from])
-	if most := 3*room + block; len(s.buckets) < most {
-		s.buckets, s.words, s.others = make([]uint32, 2*most), make([]key, 2*most), make([]uint32, 2*most)
-	}
-	buckets, words, others := s.buckets, s.words, s.others
-	shift, longest := s.m.shift, s.m.card.Features.Words
-	nb, nw, no := 0, 0, 0
+	p := &s.found
+	p.grow(int(c.Tokens[to] - c.Tokens[from]))
+	var end located
 	for i := from; i < to; i++ {
-		first, last := int(c.Tokens[i]), int(c.Tokens[i+1])
-		hash := c.Hash[first:last]
-		kinds, starts, ends := c.Kind[first:last], c.Start[first:last], c.End[first:last]
-		kinds, starts, ends = kinds[:len(hash)], starts[:len(hash)], ends[:len(hash)]
-		text := c.Buf[c.Text[i]:]
-		safe := len(text) - 16 // the last place that 16 bytes can be read at
-		two, one := uint64(0), uint64(edgeToken)
-		for j, h := range hash {
-			u := &uses[kinds[j]]
-			h = h&u.keep | u.instead
-			buckets[nb] = bucket(h, shift)
-			nb += 1 - u.word
-			if longest > 1 {
-				buckets[nb] = bucket(runHash(one, h), shift)
-				nb++
-				if longest > 2 && j > 0 {
-					buckets[nb] = bucket(runHash(runHash(two, one), h), shift)
-					nb++
-				}
-			}
-			two, one = one, h
-			w := &words[nw]
-			w.lo, w.hi, w.slot, w.token = 0, 0, uint32(h>>(64-cacheBits)), uint32(j)
-			if at, size := int(starts[j]), uint(ends[j]-starts[j]); at <= safe {
-				m := &wordMasks[min(size, 17)]
-				b := text[at : at+16]
-				w.lo, w.hi = binary.LittleEndian.Uint64(b)&m[0], binary.LittleEndian.Uint64(b[8:])&m[1]
-			}
-			short := 0
-			if w.lo != 0 {
-				short = u.word
-			}
-			nw += short
-			others[no] = uint32(j)
-			no += u.word - short
-		}
-		if longest > 1 && len(hash) > 0 {
-			buckets[nb] = bucket(runHash(one, edgeToken), shift)
-			nb++
-		}
-		s.posts[(i-from)&(block-1)] = located{nb, nw, no}
+		s.m.locate(p, c, i, &end)
+		s.posts[(i-from)&(block-1)] = end
 	}
-	if nb > 0 {
-		prefetchBuckets(&s.m.table[0], &buckets[0], nb)
+	prefetch(unsafe.Pointer(&s.m.table[0]), p.buckets[:end.buckets], 3)
+	prefetch(unsafe.Pointer(&s.cache[0]), p.slots[:end.words], 6)
+	prefetch(unsafe.Pointer(&s.long[0]), p.longs[:end.others], 6)
+}
+
+// locatePlain is locate without instructions of a kind of processor.
+func (m *Model) locatePlain(p *places, c *Columns, i int, end *located) {
+	shift, longest := m.shift, m.card.Features.Words
+	first, last := int(c.Tokens[i]), int(c.Tokens[i+1])
+	hash := c.Hash[first:last]
+	kinds, starts, ends := c.Kind[first:last], c.Start[first:last], c.End[first:last]
+	text := c.Buf[c.Text[i]:]
+	two, one := uint64(0), uint64(edgeToken)
+	for j, h := range hash {
+		u := &uses[kinds[j]]
+		h = h&u.keep | u.instead
+		if longest > 1 {
+			p.buckets[end.buckets] = bucket(runHash(one, h), shift)
+			end.buckets++
+			if longest > 2 && j > 0 {
+				p.buckets[end.buckets] = bucket(runHash(runHash(two, one), h), shift)
+				end.buckets++
+			}
+		}
+		two, one = one, h
+		at, size := int(starts[j]), int(ends[j]-starts[j])
+		switch {
+		case !u.cut:
+			p.buckets[end.buckets] = bucket(h, shift)
+			end.buckets++
+		case size > 0 && size <= 16 && at+16 <= len(text):
+			b := text[at : at+16]
+			lo, hi := masks[min(size, 8)], masks[max(size, 8)-8]
+			p.words[end.words] = key{binary.LittleEndian.Uint64(b) & lo, binary.LittleEndian.Uint64(b[8:]) & hi}
+			p.slots[end.words], p.tokens[end.words] = uint32(h>>(64-cacheBits)), uint32(j)
+			end.words++
+		default:
+			p.others[end.others], p.longs[end.others] = uint32(j), uint32(h>>(64-longBits))
+			end.others++
+		}
 	}
-	if nw > 0 {
-		prefetchWords(&s.cache[0], &words[0], nw)
+	if longest > 1 && len(hash) > 0 {
+		p.buckets[end.buckets] = bucket(runHash(one, edgeToken), shift)
+		end.buckets++
 	}
 }
 
-// addPost adds a post to sums, which hold any post: its text is of at most 2^31
-// bytes, and so are its pieces...
+// addPost adds a post to sums. A sum is less than 2^15 times the tokens, which a
+// text of less than 2^16 tokens cannot bring out of range.
 func (s *Scorer) addPost(c *Columns, post int, from, to located, sums *[MaxHeads]int32) {
-	buckets, words := s.buckets[from.buckets:to.buckets], s.words[from.words:to.words]
-	for {
-		n := s.m.add(s.cache, buckets, words, sums)
-		if n == len(words) {
+	p := &s.found
+	buckets := p.buckets[from.buckets:to.buckets]
+	for w := from.words; ; {
+		w += s.m.add(s.cache, buckets, p.words[w:to.words], p.slots[w:to.words], sums)
+		if w == to.words {
 			break
 		}
-		s.learn(c, post, &words[n])
-		buckets, words = nil, words[n:]
+		text, h := c.word(post, p.tokens[w])
+		s.learn(p.words[w], text, h)
+		buckets = nil
 	}
-	for _, t := range s.others[from.others:to.others] {
-		text, h := c.word(post, t)
+	for i := from.others; i < to.others; i++ {
+		text, h := c.word(post, p.others[i])
 		s.other(text, h).add(sums)
 	}
 }
 
 // addPlain is add without instructions of a kind of processor.
-func (m *Model) addPlain(cache *[1 << cacheBits][2]cached, buckets []uint32, words []key, sums *[MaxHeads]int32) (found int) {
+func (m *Model) addPlain(cache *[1 << cacheBits][2]cached, buckets []uint32, words []key, slots []uint32, sums *[MaxHeads]int32) (found int) {
 	for len(buckets) > 0 {
 		even, odd := uint64(0), uint64(0)
 		part := buckets[:min(len(buckets), mostBuckets)]
@@ -252,7 +273,7 @@ func (m *Model) addPlain(cache *[1 << cacheBits][2]cached, buckets []uint32, wor
 	}
 	for i := range words {
 		k := &words[i]
-		set := &cache[k.slot&(1<<cacheBits-1)]
+		set := &cache[slots[i]&(1<<cacheBits-1)]
 		way := 0
 		if (set[0].lo^k.lo)|(set[0].hi^k.hi) != 0 {
 			way = 1
@@ -281,10 +302,9 @@ func unpack(even, odd uint64, less int32, sums *[MaxHeads]int32) {
 	sums[7] += int32(odd>>48) - less
 }
 
-// learn puts a word into the cache.
-func (s *Scorer) learn(c *Columns, post int, k *key) {
-	text, h := c.word(post, k.token)
-	set := &s.cache[k.slot]
+// learn puts a word of hash h into the cache.
+func (s *Scorer) learn(k key, text []byte, h uint64) {
+	set := &s.cache[h>>(64-cacheBits)]
 	set[1] = set[0]
 	set[0].lo, set[0].hi = k.lo, k.hi
 	w := &set[0].word
@@ -302,18 +322,26 @@ func (s *Scorer) other(text []byte, h uint64) *word {
 		s.weigh(&s.scratch, text, h)
 		return &s.scratch
 	}
-	var pad [longBytes]byte
-	copy(pad[:], text)
-	var key [longBytes / 8]uint64
-	for i := range key {
-		key[i] = binary.LittleEndian.Uint64(pad[8*i:])
-	}
+	key := padded(text)
 	c := &s.long[h>>(64-longBits)]
 	if c.text != key {
 		c.text = key
 		s.weigh(&c.word, text, h)
 	}
 	return &c.word
+}
+
+// padded returns a word of up to longBytes, padded by zeros.
+func padded(text []byte) (key [longBytes / 8]uint64) {
+	i := 0
+	for ; len(text) >= 8; i++ {
+		key[i%len(key)] = binary.LittleEndian.Uint64(text)
+		text = text[8:]
+	}
+	for k, b := range text {
+		key[i%len(key)] |= uint64(b) << (8 * k)
+	}
+	return key
 }
 
 // weigh adds up the weights of a word of hash h and of its pieces.
