@@ -23,6 +23,28 @@ func prefetch(table unsafe.Pointer, index []uint32, shift uint) {
 	}
 }
 
+// prefetchLines asks for size bytes.
+//
+//go:noescape
+func prefetchLines(from unsafe.Pointer, size int)
+
+// prefetch asks for the posts from one on and before another.
+func (c *Columns) prefetch(from, to int) {
+	if from >= to {
+		return
+	}
+	if a, b := c.Text[from], c.Text[to-1]; a < b {
+		prefetchLines(unsafe.Pointer(&c.Buf[a:b][0]), int(b-a))
+	}
+	if a, b := c.Tokens[from], c.Tokens[to]; a < b {
+		n := int(b - a)
+		prefetchLines(unsafe.Pointer(&c.Hash[a:b][0]), 8*n)
+		prefetchLines(unsafe.Pointer(&c.Start[a:b][0]), 4*n)
+		prefetchLines(unsafe.Pointer(&c.End[a:b][0]), 4*n)
+		prefetchLines(unsafe.Pointer(&c.Kind[a:b][0]), n)
+	}
+}
+
 // request is a post for locateAVX512, and where to write.
 type request struct {
 	hash          *uint64

@@ -18,6 +18,19 @@ next:
 	JNE        next
 	RET
 
+// func prefetchLines(from unsafe.Pointer, size int)
+TEXT ·prefetchLines(SB), NOSPLIT, $0-16
+	MOVQ from+0(FP), SI
+	MOVQ size+8(FP), DX
+	ADDQ SI, DX
+
+nextLine:
+	PREFETCHT0 (SI)
+	ADDQ       $64, SI
+	CMPQ       SI, DX
+	JLT        nextLine
+	RET
+
 DATA iota8<>+0(SB)/8, $0x0000000100000000
 DATA iota8<>+8(SB)/8, $0x0000000300000002
 DATA iota8<>+16(SB)/8, $0x0000000500000004

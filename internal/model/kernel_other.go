@@ -8,6 +8,7 @@ const hasKernels = false
 
 // Nothing is asked for: Go has no instruction for it.
 func prefetch(unsafe.Pointer, []uint32, uint) {}
+func (*Columns) prefetch(int, int)            {}
 
 // locate appends what post i is made of to p, behind end.
 func (m *Model) locate(p *places, c *Columns, i int, end *located) { m.locatePlain(p, c, i, end) }

@@ -12,7 +12,7 @@ const (
 	longBits  = 14
 	longBytes = 48
 	// block is the number of posts that are looked at together, a power of 2.
-	block = 8
+	block = 16
 	// mostBuckets is after how many the packed sums are unpacked.
 	mostBuckets = 257
 	// wordZero is the sum 0 of 4 packed heads, 1<<15 each, so that no sum is
@@ -142,6 +142,7 @@ func (s *Scorer) Probabilities(c *Columns, out [][]float32) {
 	for from := 0; from < n; from += block {
 		to := min(from+block, n)
 		s.locate(c, from, to)
+		c.prefetch(to, min(to+block, n))
 		s.addUp(c, from, to)
 		s.m.finish(&s.sum, &s.inv, to-from, &s.out)
 		for h, dst := range out[:len(s.m.card.Heads)] {
