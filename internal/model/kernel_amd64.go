@@ -7,8 +7,8 @@ import (
 )
 
 // hasKernels reports whether the machine has the instructions of the kernels:
-// AVX-512 with its parts VL, BW and DQ. Without them plain Go gives the same.
-var hasKernels = cpu.X86.HasAVX2 && cpu.X86.HasPOPCNT && cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ
+// AVX-512 with its parts VL, BW, DQ and VBMI2. Without them plain Go gives the same.
+var hasKernels = cpu.X86.HasAVX2 && cpu.X86.HasPOPCNT && cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VBMI2
 
 // prefetchT0 asks for n elements of 1<<shift bytes of a table, n > 0, to be
 // brought into the nearest cache. It changes nothing, whatever the indices are.
@@ -119,4 +119,36 @@ func (m *Model) finish(sums *[block][MaxHeads]int32, inv *[block]float32, n int,
 		return
 	}
 	finishAVX2(&m.fast, &sums[0], &inv[0], n, &out[0])
+}
+
+// piecesAVX512 adds the weights of the pieces of a word that stands in sp.text
+// between its marks, size bytes with them, at most 50. Nothing of it has more
+// than 16 bytes. It writes to sp.at, and returns n = 0 for a word that has more
+// characters than are cut.
+//
+//go:noescape
+func piecesAVX512(table *uint64, sp *spelt, size, least, most int, shift uint) (even, odd, n uint64)
+
+// pieces adds the packed weights of the pieces of a word.
+func (s *Scorer) pieces(word []byte) (even, odd, n uint64) {
+	f, sp := &s.m.card.Features, &s.spelt
+	if hasKernels && len(word) > 0 && len(word) <= longBytes && f.PieceMax <= 5 && !wide(word) {
+		sp.text[0] = beginMark
+		size := 1 + copy(sp.text[1:1+longBytes], word)
+		sp.text[size] = endMark
+		if even, odd, n = piecesAVX512(&s.m.table[0], sp, size+1, f.PieceMin, f.PieceMax, s.m.shift); n > 0 {
+			return even, odd, n
+		}
+	}
+	return s.piecesPlain(word)
+}
+
+// wide reports whether a word has characters of 4 bytes.
+func wide(word []byte) bool {
+	for _, b := range word {
+		if b >= 0xf0 {
+			return true
+		}
+	}
+	return false
 }

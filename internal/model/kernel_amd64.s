@@ -237,6 +237,153 @@ noOthers:
 	VZEROUPPER
 	RET
 
+DATA iota64<>+0(SB)/8, $0x0706050403020100
+DATA iota64<>+8(SB)/8, $0x0f0e0d0c0b0a0908
+DATA iota64<>+16(SB)/8, $0x1716151413121110
+DATA iota64<>+24(SB)/8, $0x1f1e1d1c1b1a1918
+DATA iota64<>+32(SB)/8, $0x2726252423222120
+DATA iota64<>+40(SB)/8, $0x2f2e2d2c2b2a2928
+DATA iota64<>+48(SB)/8, $0x3736353433323130
+DATA iota64<>+56(SB)/8, $0x3f3e3d3c3b3a3938
+GLOBL iota64<>(SB), RODATA|NOPTR, $64
+
+// func piecesAVX512(table *uint64, sp *spelt, size, least, most int, shift uint) (even, odd, n uint64)
+// Requires: AVX2, AVX512F, AVX512VL, AVX512BW, AVX512DQ, AVX512VBMI2, POPCNT
+TEXT ·piecesAVX512(SB), NOSPLIT, $0-72
+	MOVQ table+0(FP), SI
+	MOVQ sp+8(FP), DI
+	MOVQ size+16(FP), CX
+
+	// Where characters begin, and the end: bytes that do not go on with one.
+	LEAQ        spelt_at(DI), R8
+	VMOVDQU64   spelt_text(DI), Z0
+	MOVL        $-64, AX
+	VPBROADCASTB AX, Z1
+	VPCMPB      $5, Z1, Z0, K1
+	KMOVQ       K1, AX
+	MOVQ        $1, BX
+	SHLQ        CX, BX
+	LEAQ        -1(BX), DX
+	ANDQ        DX, AX
+	ORQ         BX, AX
+	KMOVQ       AX, K1
+	VMOVDQU64   iota64<>(SB), Z1
+	VPCOMPRESSB.Z Z1, K1, Z1
+	VMOVDQU64   Z1, (R8)
+	POPCNTQ     AX, R9
+	DECQ        R9                 // characters
+	XORL        R13, R13
+	CMPQ        R9, $(const_maxLetter+2)
+	JGT         none
+	MOVQ        CX, R14
+	SUBQ        R9, R14            // not 0: some are of several bytes
+
+	MOVQ         shift+40(FP), AX
+	VMOVQ        AX, X20
+	BROADCASTQ(const_hashPiece, Z21)
+	BROADCASTQ(const_hashRun, Z22)
+	BROADCASTQ(const_lowBytes, Z23)
+	BROADCASTQ(64, Z24)
+	VPTERNLOGQ   $0xff, Z25, Z25, Z25
+	VPXORQ       Z16, Z16, Z16      // even
+	VPXORQ       Z17, Z17, Z17      // odd
+	VPXORQ       Z3, Z3, Z3
+	XORL         R10, R10           // the first character of a group of 8
+
+group:
+	VPMOVZXBQ  (R8)(R10*1), Z1
+	KXNORB     K1, K1, K2
+	VPXORQ     Z2, Z2, Z2
+	VPGATHERQQ spelt_text(DI)(Z1*1), K2, Z2
+	TESTQ      R14, R14
+	JEQ        ascii
+	KXNORB     K1, K1, K2
+	VPXORQ     Z3, Z3, Z3
+	VPGATHERQQ (spelt_text+8)(DI)(Z1*1), K2, Z3
+
+ascii:
+	MOVQ least+24(FP), R11 // the length
+
+length:
+	// K1 is the lanes of pieces that end within the word.
+	MOVQ R9, CX
+	SUBQ R10, CX
+	SUBQ R11, CX
+	JLT  longer
+	INCQ CX
+	CMPQ CX, $8
+	JLE  few
+	MOVL $8, CX
+
+few:
+	ADDQ  CX, R13
+	MOVL  $1, AX
+	SHLL  CX, AX
+	DECL  AX
+	KMOVW AX, K1
+
+	LEAQ      (R8)(R11*1), BX
+	VPMOVZXBQ (BX)(R10*1), Z4
+	VPSUBQ    Z1, Z4, Z4
+	VPSLLQ    $3, Z4, Z4
+	VPSLLVQ   Z4, Z25, Z5
+	VPANDNQ   Z2, Z5, Z5
+	TESTQ     R14, R14
+	JEQ       hashed
+	VPSUBUSW  Z24, Z4, Z4
+	VPSLLVQ   Z4, Z25, Z6
+	VPANDNQ   Z3, Z6, Z6
+	VPMULLQ   Z22, Z6, Z6
+	VPADDQ    Z6, Z5, Z5
+
+hashed:
+	VPMULLQ    Z21, Z5, Z5
+	VPSRLQ     X20, Z5, Z5
+	VPXORQ     Z6, Z6, Z6
+	VPGATHERQQ (SI)(Z5*8), K1, Z6
+	VPANDQ     Z23, Z6, Z7
+	VPADDQ     Z7, Z16, Z16
+	VPSRLQ     $8, Z6, Z6
+	VPANDQ     Z23, Z6, Z6
+	VPADDQ     Z6, Z17, Z17
+	INCQ       R11
+	CMPQ       R11, most+32(FP)
+	JLE        length
+
+longer:
+	ADDQ $8, R10
+	MOVQ R9, CX
+	SUBQ R10, CX
+	CMPQ CX, least+24(FP)
+	JGE  group
+
+	VEXTRACTI64X4 $1, Z16, Y0
+	VPADDQ        Y0, Y16, Y0
+	VEXTRACTI128  $1, Y0, X1
+	VPADDQ        X1, X0, X0
+	VPSRLDQ       $8, X0, X1
+	VPADDQ        X1, X0, X0
+	VMOVQ         X0, AX
+	MOVQ          AX, even+48(FP)
+	VEXTRACTI64X4 $1, Z17, Y0
+	VPADDQ        Y0, Y17, Y0
+	VEXTRACTI128  $1, Y0, X1
+	VPADDQ        X1, X0, X0
+	VPSRLDQ       $8, X0, X1
+	VPADDQ        X1, X0, X0
+	VMOVQ         X0, AX
+	MOVQ          AX, odd+56(FP)
+	MOVQ          R13, n+64(FP)
+	VZEROUPPER
+	RET
+
+none:
+	MOVQ $0, even+48(FP)
+	MOVQ $0, odd+56(FP)
+	MOVQ $0, n+64(FP)
+	VZEROUPPER
+	RET
+
 // Where the even and the odd heads of a word go.
 DATA inOrder<>+0(SB)/8, $0x0000000400000000
 DATA inOrder<>+8(SB)/8, $0x0000000500000001

@@ -24,3 +24,6 @@ func (m *Model) add(cache *[1 << cacheBits][2]cached, buckets []uint32, words []
 func (m *Model) finish(sums *[block][MaxHeads]int32, inv *[block]float32, n int, out *[block][MaxHeads]float32) {
 	m.finishPlain(sums, inv, n, out)
 }
+
+// pieces adds the packed weights of the pieces of a word.
+func (s *Scorer) pieces(word []byte) (even, odd, n uint64) { return s.piecesPlain(word) }

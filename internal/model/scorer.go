@@ -308,12 +308,7 @@ func (s *Scorer) learn(k key, text []byte, h uint64) {
 	set := &s.cache[h>>(64-cacheBits)]
 	set[1] = set[0]
 	set[0].lo, set[0].hi = k.lo, k.hi
-	w := &set[0].word
-	if (k.lo|k.hi)&0x8080808080808080 == 0 {
-		s.weighASCII(w, k.lo, k.hi, uint(len(text)), h)
-	} else {
-		s.weigh(w, text, h)
-	}
+	s.weigh(&set[0].word, text, h)
 }
 
 // other returns the weights of a word that is long, or at the end of the
@@ -350,58 +345,19 @@ func (s *Scorer) weigh(w *word, text []byte, h uint64) {
 	x := s.m.table[bucket(h, s.m.shift)]
 	even, odd := x&lowBytes, x>>8&lowBytes
 	n := uint64(1)
-	if f := &s.m.card.Features; f.PieceMax > 0 {
-		s.spelt.of(text)
-		e, o, k := s.pieces(f.PieceMin, f.PieceMax)
+	if s.m.card.Features.PieceMax > 0 {
+		e, o, k := s.pieces(text)
 		even, odd, n = even+e, odd+o, n+k
 	}
 	zero := wordZero - n*0x0080008000800080
 	w.even, w.odd = even+zero, odd+zero
 }
 
-// weighASCII is weigh for a word of size ASCII characters, at most 16, which
-// lo and hi hold. Each piece is a masked word of 8 bytes.
-func (s *Scorer) weighASCII(w *word, lo, hi uint64, size uint, h uint64) {
-	table, shift := s.m.table, s.m.shift
-	x := table[bucket(h, shift)]
-	even, odd := x&lowBytes, x>>8&lowBytes
-	n := uint64(1)
-	if least, most := s.m.card.Features.PieceMin, s.m.card.Features.PieceMax; most > 0 {
-		var marked [4]uint64 // the word between its marks
-		marked[0], marked[1], marked[2] = beginMark|lo<<8, lo>>56|hi<<8, hi>>56
-		marked[(size+1)>>3&3] |= endMark << (8 * ((size + 1) & 7))
-		a, b, c := marked[0], marked[1], marked[2]
-		total := int(size) + 2
-		if least == 3 && most == 5 {
-			// Fast path: the common lengths, without a loop over them.
-			for ; total >= 5; total-- {
-				x := table[(a&masks[3])*hashPiece>>shift]
-				y := table[(a&masks[4])*hashPiece>>shift]
-				z := table[(a&masks[5])*hashPiece>>shift]
-				even += x&lowBytes + y&lowBytes + z&lowBytes
-				odd += x>>8&lowBytes + y>>8&lowBytes + z>>8&lowBytes
-				a, b, c = a>>8|b<<56, b>>8|c<<56, c>>8
-			}
-		}
-		for left := total; left >= least; left-- {
-			for k := least; k <= min(most, left); k++ {
-				x := table[(a&masks[k])*hashPiece>>shift]
-				even += x & lowBytes
-				odd += x >> 8 & lowBytes
-			}
-			a, b, c = a>>8|b<<56, b>>8|c<<56, c>>8
-		}
-		for k := least; k <= most; k++ {
-			n += uint64(max(int(size)+2-k+1, 0))
-		}
-	}
-	zero := wordZero - n*0x0080008000800080
-	w.even, w.odd = even+zero, odd+zero
-}
-
-// pieces adds the packed weights of the pieces of the word that is spelt.
-func (s *Scorer) pieces(least, most int) (even, odd, n uint64) {
+// piecesPlain is pieces without instructions of a kind of processor.
+func (s *Scorer) piecesPlain(word []byte) (even, odd, n uint64) {
 	sp, table, shift := &s.spelt, s.m.table, s.m.shift
+	least, most := s.m.card.Features.PieceMin, s.m.card.Features.PieceMax
+	sp.of(word)
 	ascii := int(sp.at[sp.n]) == sp.n
 	for size := least; size <= most && size <= sp.n; size++ {
 		last := sp.n - size
