@@ -45,21 +45,23 @@ func (c *Columns) prefetch(from, to int) {
 	}
 }
 
-// request is a post for locateAVX512, and where to write.
+// request is posts for locateAVX512, and where to write what they are made of.
 type request struct {
-	hash          *uint64
-	start, end    *uint32
-	kind          *uint8
-	tokens        int // at least 1
-	text          *byte
-	safe          int // the last place in the text that 16 bytes can be read at, at least 0
-	shift         uint
+	tokens     *int32 // posts+1
+	text       *int32
+	posts      int // at least 1
+	hash       *uint64
+	start, end *uint32
+	kind       *uint8
+	buf        *byte
+	size       int // of buf
+	shift      uint
+	// Where to write.
 	buckets       *uint32
 	words         *key
 	slots, token  *uint32
 	others, longs *uint32
-	// What was written.
-	nb, nw, no int
+	located       *located
 }
 
 // locateAVX512 does what locatePlain does for models of pairs. It writes up to
@@ -68,27 +70,29 @@ type request struct {
 //go:noescape
 func locateAVX512(r *request)
 
-// locate appends what post i is made of to p, behind end.
-func (m *Model) locate(p *places, c *Columns, i int, end *located) {
-	first, last := int(c.Tokens[i]), int(c.Tokens[i+1])
-	text := c.Buf[c.Text[i]:]
-	if !hasKernels || m.card.Features.Words != 2 || first >= last || len(text) < 16 {
-		m.locatePlain(p, c, i, end)
+// locate finds what the posts from one on and before another are made of.
+func (m *Model) locate(p *places, c *Columns, from, to int, ends *[block]located) {
+	if !hasKernels || m.card.Features.Words != 2 || !c.within(from, to) {
+		m.locatePlain(p, c, from, to, ends)
 		return
 	}
-	n := last - first
 	r := request{
-		hash: &c.Hash[first:last][0], start: &c.Start[first:last][0], end: &c.End[first:last][0], kind: &c.Kind[first:last][0],
-		tokens: n, text: &text[0], safe: len(text) - 16, shift: m.shift,
-		buckets: &p.buckets[end.buckets : end.buckets+2*n+locateRoom][0],
-		words:   &p.words[end.words : end.words+n+8][0],
-		slots:   &p.slots[end.words : end.words+n+8][0], token: &p.tokens[end.words : end.words+n+8][0],
-		others: &p.others[end.others : end.others+n+8][0], longs: &p.longs[end.others : end.others+n+8][0],
+		tokens: &c.Tokens[from], text: &c.Text[from], posts: to - from, hash: &c.Hash[0], start: &c.Start[0], end: &c.End[0], kind: &c.Kind[0],
+		buf: &c.Buf[0], size: len(c.Buf), shift: m.shift,
+		buckets: &p.buckets[0], words: &p.words[0], slots: &p.slots[0], token: &p.tokens[0], others: &p.others[0], longs: &p.longs[0],
+		located: &ends[0],
 	}
 	locateAVX512(&r)
-	end.buckets += r.nb
-	end.words += r.nw
-	end.others += r.no
+}
+
+// within reports whether posts are of tokens and texts that are there, and some are.
+func (c *Columns) within(from, to int) bool {
+	n := min(len(c.Hash), len(c.Start), len(c.End), len(c.Kind))
+	ok := from < to && n > 0 && len(c.Buf) > 0 && c.Tokens[from] >= 0 && int(c.Tokens[to]) <= n
+	for i := from; i < to; i++ {
+		ok = ok && c.Tokens[i] <= c.Tokens[i+1] && uint(c.Text[i]) <= uint(len(c.Buf))
+	}
+	return ok
 }
 
 // addAVX512 adds buckets and words to sums, and returns before which word it

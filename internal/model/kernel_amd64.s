@@ -63,15 +63,10 @@ GLOBL pairs<>(SB), RODATA|NOPTR, $128
 // Requires: AVX2, AVX512F, AVX512VL, AVX512BW, AVX512DQ, POPCNT
 TEXT ·locateAVX512(SB), NOSPLIT, $0-8
 	MOVQ r+0(FP), R15
-	MOVQ request_hash(R15), SI
-	MOVQ request_start(R15), DI
-	MOVQ request_end(R15), R8
-	MOVQ request_kind(R15), R9
-	MOVQ request_tokens(R15), R13
-	MOVQ request_text(R15), BX
 	MOVQ request_buckets(R15), R10
 	MOVQ request_words(R15), R11
 	MOVQ request_slots(R15), R12
+	MOVQ request_located(R15), R14
 	XORL DX, DX                     // words
 	XORL CX, CX                     // others
 
@@ -84,13 +79,40 @@ TEXT ·locateAVX512(SB), NOSPLIT, $0-8
 	BROADCASTB(const_kindMention, X22)
 	BROADCASTB(const_kindURL, X23)
 	BROADCASTB(const_kindEmail, X24)
-	VPBROADCASTQ request_safe(R15), Z25
 	VMOVQ        request_shift(R15), X26
 	BROADCASTQ(16, Z27)
 	BROADCASTQ(64, Z28)
 	VPTERNLOGQ   $0xff, Z29, Z29, Z29
-	VMOVDQU32    iota8<>(SB), Y30
-	VMOVDQA64    Z16, Z0                // the tokens before
+	MOVL         $8, AX
+	VPBROADCASTD AX, Y15
+
+post:
+	VMOVDQU32 iota8<>(SB), Y30
+	VMOVDQA64 Z16, Z0          // the tokens before
+	MOVQ      request_tokens(R15), AX
+	MOVLQSX   (AX), SI
+	MOVLQSX   4(AX), R13
+	ADDQ      $4, AX
+	MOVQ      AX, request_tokens(R15)
+	SUBQ      SI, R13
+	JLE       empty
+	MOVQ      request_start(R15), DI
+	LEAQ      (DI)(SI*4), DI
+	MOVQ      request_end(R15), R8
+	LEAQ      (R8)(SI*4), R8
+	MOVQ      request_kind(R15), R9
+	ADDQ      SI, R9
+	MOVQ      request_hash(R15), AX
+	LEAQ      (AX)(SI*8), SI
+
+	// Z25 is the last place in the text that 16 bytes can be read at, or is below 0.
+	MOVQ         request_text(R15), AX
+	MOVLQSX      (AX), BX
+	MOVQ         request_size(R15), AX
+	SUBQ         $16, AX
+	SUBQ         BX, AX
+	VPBROADCASTQ AX, Z25
+	ADDQ         request_buf(R15), BX
 
 eight:
 	// K1 is which lanes are tokens.
@@ -143,7 +165,7 @@ whole:
 	VPMOVZXDQ.Z (R8), K1, Z5
 	VPSUBQ      Z4, Z5, Z5
 	VPCMPUQ     $2, Z27, Z5, K2, K3 // size <= 16
-	VPCMPUQ     $2, Z25, Z4, K3, K3 // start <= safe
+	VPCMPQ      $2, Z25, Z4, K3, K3 // start <= safe
 	VPTESTMQ    Z5, Z5, K3, K3      // size > 0
 	KMOVW       K3, K4
 	VPXORQ      Z8, Z8, Z8
@@ -196,9 +218,7 @@ whole:
 	ADDQ        AX, CX
 
 noOthers:
-	MOVL         $8, AX
-	VPBROADCASTD AX, Y6
-	VPADDD       Y6, Y30, Y30
+	VPADDD       Y15, Y30, Y30
 	ADDQ         $64, SI
 	ADDQ         $32, DI
 	ADDQ         $32, R8
@@ -206,34 +226,28 @@ noOthers:
 	SUBQ         $8, R13
 	JGT          eight
 
-	// The run of the last token and the edge. R13 is the tokens past the last, * -1.
-	MOVQ  -8(SI)(R13*8), AX
-	MOVQ  request_tokens(R15), R13
-	MOVQ  request_kind(R15), R9
-	MOVBLZX -1(R9)(R13*1), R9
-	MOVQ  $const_mentionToken, R13
-	CMPL  R9, $const_kindMention
-	CMOVQEQ R13, AX
-	MOVQ  $const_urlToken, R13
-	CMPL  R9, $const_kindURL
-	CMOVQEQ R13, AX
-	CMPL  R9, $const_kindEmail
-	CMOVQEQ R13, AX
-	ROLQ  $29, AX
-	MOVQ  $const_edgeToken, R13
-	XORQ  R13, AX
-	MOVQ  $const_hashRun, R13
-	IMULQ R13, AX
-	MOVQ  CX, R9
-	MOVQ  request_shift(R15), CX
-	SHRQ  CX, AX
-	MOVL  AX, (R10)
-	ADDQ  $4, R10
-	SUBQ  request_buckets(R15), R10
-	SHRQ  $2, R10
-	MOVQ  R10, request_nb(R15)
-	MOVQ  DX, request_nw(R15)
-	MOVQ  R9, request_no(R15)
+	// The run of the last token, which is in lane R13+7, and the edge.
+	ADDQ         $7, R13
+	VPBROADCASTQ R13, Z3
+	VPERMQ       Z0, Z3, Z3
+	VPROLQ       $29, Z3, Z3
+	VPXORQ       Z16, Z3, Z3
+	VPMULLQ      Z17, Z3, Z3
+	VPSRLQ       X26, Z3, Z3
+	VMOVD        X3, (R10)
+	ADDQ         $4, R10
+
+empty:
+	MOVQ R10, AX
+	SUBQ request_buckets(R15), AX
+	SHRQ $2, AX
+	MOVQ AX, located_buckets(R14)
+	MOVQ DX, located_words(R14)
+	MOVQ CX, located_others(R14)
+	ADDQ $located__size, R14
+	ADDQ $4, request_text(R15)
+	DECQ request_posts(R15)
+	JNE  post
 	VZEROUPPER
 	RET
 

@@ -10,8 +10,10 @@ const hasKernels = false
 func prefetch(unsafe.Pointer, []uint32, uint) {}
 func (*Columns) prefetch(int, int)            {}
 
-// locate appends what post i is made of to p, behind end.
-func (m *Model) locate(p *places, c *Columns, i int, end *located) { m.locatePlain(p, c, i, end) }
+// locate finds what the posts from one on and before another are made of.
+func (m *Model) locate(p *places, c *Columns, from, to int, ends *[block]located) {
+	m.locatePlain(p, c, from, to, ends)
+}
 
 // add adds the weights of buckets and of words to sums, up to the first word
 // that is not in the cache. It returns how many words it added; a call that is to

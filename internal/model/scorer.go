@@ -187,18 +187,24 @@ func (s *Scorer) Sums(p *Post, sums *[MaxHeads]int64) (tokens int) {
 func (s *Scorer) locate(c *Columns, from, to int) {
 	p := &s.found
 	p.grow(int(c.Tokens[to] - c.Tokens[from]))
-	var end located
-	for i := from; i < to; i++ {
-		s.m.locate(p, c, i, &end)
-		s.posts[(i-from)&(block-1)] = end
-	}
+	s.m.locate(p, c, from, to, &s.posts)
+	end := s.posts[to-from-1]
 	prefetch(unsafe.Pointer(&s.m.table[0]), p.buckets[:end.buckets], 3)
 	prefetch(unsafe.Pointer(&s.cache[0]), p.slots[:end.words], 6)
 	prefetch(unsafe.Pointer(&s.long[0]), p.longs[:end.others], 6)
 }
 
 // locatePlain is locate without instructions of a kind of processor.
-func (m *Model) locatePlain(p *places, c *Columns, i int, end *located) {
+func (m *Model) locatePlain(p *places, c *Columns, from, to int, ends *[block]located) {
+	var end located
+	for i := from; i < to; i++ {
+		m.locatePost(p, c, i, &end)
+		ends[i-from] = end
+	}
+}
+
+// locatePost appends what post i is made of to p, behind end.
+func (m *Model) locatePost(p *places, c *Columns, i int, end *located) {
 	shift, longest := m.shift, m.card.Features.Words
 	first, last := int(c.Tokens[i]), int(c.Tokens[i+1])
 	hash := c.Hash[first:last]
