@@ -8,7 +8,7 @@ import (
 
 // hasKernels reports whether the machine has the instructions of the kernels:
 // AVX-512 with its parts VL, BW, DQ and VBMI2. Without them plain Go gives the same.
-var hasKernels = cpu.X86.HasAVX2 && cpu.X86.HasPOPCNT && cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VBMI2
+var hasKernels = cpu.X86.HasAVX2 && cpu.X86.HasPOPCNT && cpu.X86.HasBMI2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VBMI2
 
 // prefetchT0 asks for n elements of 1<<shift bytes of a table, n > 0, to be
 // brought into the nearest cache. It changes nothing, whatever the indices are.
@@ -53,15 +53,17 @@ type request struct {
 	hash       *uint64
 	start, end *uint32
 	kind       *uint8
-	buf        *byte
-	size       int // of buf
+	size       int // of the texts' buffer
 	shift      uint
 	// Where to write.
-	buckets       *uint32
-	words         *key
-	slots, token  *uint32
-	others, longs *uint32
-	located       *located
+	buckets    *uint32
+	spans      *uint64
+	slots      *uint32
+	wordTokens *uint32
+	longSpans  *uint64
+	longSlots  *uint32
+	longTokens *uint32
+	located    *located
 }
 
 // locateAVX512 does what locatePlain does for models of pairs. It writes up to
@@ -78,8 +80,9 @@ func (m *Model) locate(p *places, c *Columns, from, to int, ends *[block]located
 	}
 	r := request{
 		tokens: &c.Tokens[from], text: &c.Text[from], posts: to - from, hash: &c.Hash[0], start: &c.Start[0], end: &c.End[0], kind: &c.Kind[0],
-		buf: &c.Buf[0], size: len(c.Buf), shift: m.shift,
-		buckets: &p.buckets[0], words: &p.words[0], slots: &p.slots[0], token: &p.tokens[0], others: &p.others[0], longs: &p.longs[0],
+		size: len(c.Buf), shift: m.shift, buckets: &p.buckets[0],
+		spans: &p.words.spans[0], slots: &p.words.slots[0], wordTokens: &p.words.tokens[0],
+		longSpans: &p.longs.spans[0], longSlots: &p.longs.slots[0], longTokens: &p.longs.tokens[0],
 		located: &ends[0],
 	}
 	locateAVX512(&r)
@@ -99,21 +102,35 @@ func (c *Columns) within(from, to int) bool {
 // stopped, the first that is not in the cache, or nw.
 //
 //go:noescape
-func addAVX512(table *uint64, buckets *uint32, nb int, cache *[2]cached, words *key, slots *uint32, nw int, sums *[MaxHeads]int32) (found int)
+func addAVX512(table *uint64, buckets *uint32, nb int, cache *[2]cached, buf *byte, spans *uint64, slots *uint32, nw int, sums *[MaxHeads]int32) (found int)
+
+// addLongAVX512 is addAVX512 for n long words, n > 0.
+//
+//go:noescape
+func addLongAVX512(cache *cachedLong, buf *byte, spans *uint64, slots *uint32, n int, sums *[MaxHeads]int32) (found int)
 
 // finishAVX2 makes n rows of sums into probabilities, n > 0.
 //
 //go:noescape
 func finishAVX2(f *fast, sums *[MaxHeads]int32, inv *float32, n int, out *[MaxHeads]float32)
 
-// add adds the weights of buckets and of words to sums, up to the first word
-// that is not in the cache. It returns how many words it added; a call that is to
-// go on from there gives no buckets.
-func (m *Model) add(cache *[1 << cacheBits][2]cached, buckets []uint32, words []key, slots []uint32, sums *[MaxHeads]int32) (found int) {
+// add adds the weights of buckets and of words of buf to sums, up to the first
+// word that is not in the cache. It returns how many words it added; a call that
+// is to go on from there gives no buckets.
+func (s *Scorer) add(buf []byte, buckets []uint32, spans []uint64, slots []uint32, sums *[MaxHeads]int32) (found int) {
 	if !hasKernels {
-		return m.addPlain(cache, buckets, words, slots, sums)
+		return s.addPlain(buf, buckets, spans, slots, sums)
 	}
-	return addAVX512(&m.table[0], unsafe.SliceData(buckets), len(buckets), &cache[0], unsafe.SliceData(words), unsafe.SliceData(slots), len(words), sums)
+	return addAVX512(&s.m.table[0], unsafe.SliceData(buckets), len(buckets), &s.cache[0],
+		unsafe.SliceData(buf), unsafe.SliceData(spans), unsafe.SliceData(slots), len(spans), sums)
+}
+
+// addLong is add for long words, of which there is at least one.
+func (s *Scorer) addLong(buf []byte, spans []uint64, slots []uint32, sums *[MaxHeads]int32) (found int) {
+	if !hasKernels {
+		return s.addLongPlain(buf, spans, slots, sums)
+	}
+	return addLongAVX512(&s.long[0], unsafe.SliceData(buf), &spans[0], &slots[:len(spans)][0], len(spans), sums)
 }
 
 // finish makes sums into probabilities, of the first n posts of a block.

@@ -37,25 +37,6 @@ DATA iota8<>+16(SB)/8, $0x0000000500000004
 DATA iota8<>+24(SB)/8, $0x0000000700000006
 GLOBL iota8<>(SB), RODATA|NOPTR, $32
 
-// How two vectors are joined, by pairs of an element of each.
-DATA pairs<>+0(SB)/8, $0
-DATA pairs<>+8(SB)/8, $8
-DATA pairs<>+16(SB)/8, $1
-DATA pairs<>+24(SB)/8, $9
-DATA pairs<>+32(SB)/8, $2
-DATA pairs<>+40(SB)/8, $10
-DATA pairs<>+48(SB)/8, $3
-DATA pairs<>+56(SB)/8, $11
-DATA pairs<>+64(SB)/8, $4
-DATA pairs<>+72(SB)/8, $12
-DATA pairs<>+80(SB)/8, $5
-DATA pairs<>+88(SB)/8, $13
-DATA pairs<>+96(SB)/8, $6
-DATA pairs<>+104(SB)/8, $14
-DATA pairs<>+112(SB)/8, $7
-DATA pairs<>+120(SB)/8, $15
-GLOBL pairs<>(SB), RODATA|NOPTR, $128
-
 #define BROADCASTQ(x, z) MOVQ $x, AX; VPBROADCASTQ AX, z
 #define BROADCASTB(x, z) MOVL $x, AX; VPBROADCASTB AX, z
 
@@ -64,7 +45,7 @@ GLOBL pairs<>(SB), RODATA|NOPTR, $128
 TEXT ·locateAVX512(SB), NOSPLIT, $0-8
 	MOVQ r+0(FP), R15
 	MOVQ request_buckets(R15), R10
-	MOVQ request_words(R15), R11
+	MOVQ request_spans(R15), R11
 	MOVQ request_slots(R15), R12
 	MOVQ request_located(R15), R14
 	XORL DX, DX                     // words
@@ -81,8 +62,6 @@ TEXT ·locateAVX512(SB), NOSPLIT, $0-8
 	BROADCASTB(const_kindEmail, X24)
 	VMOVQ        request_shift(R15), X26
 	BROADCASTQ(16, Z27)
-	BROADCASTQ(64, Z28)
-	VPTERNLOGQ   $0xff, Z29, Z29, Z29
 	MOVL         $8, AX
 	VPBROADCASTD AX, Y15
 
@@ -112,7 +91,7 @@ post:
 	SUBQ         $16, AX
 	SUBQ         BX, AX
 	VPBROADCASTQ AX, Z25
-	ADDQ         request_buf(R15), BX
+	VPBROADCASTQ BX, Z14
 
 eight:
 	// K1 is which lanes are tokens.
@@ -160,58 +139,43 @@ whole:
 	POPCNTL    AX, AX
 	LEAQ       (R10)(AX*4), R10
 
-	// Words of up to 16 bytes that can be read: K3. Their bytes are Z8 and Z9.
+	// Words of up to 16 bytes that can be read: K3.
 	VPMOVZXDQ.Z (DI), K1, Z4
 	VPMOVZXDQ.Z (R8), K1, Z5
 	VPSUBQ      Z4, Z5, Z5
 	VPCMPUQ     $2, Z27, Z5, K2, K3 // size <= 16
 	VPCMPQ      $2, Z25, Z4, K3, K3 // start <= safe
 	VPTESTMQ    Z5, Z5, K3, K3      // size > 0
-	KMOVW       K3, K4
-	VPXORQ      Z8, Z8, Z8
-	VPGATHERQQ  (BX)(Z4*1), K4, Z8
-	KMOVW       K3, K4
-	VPXORQ      Z9, Z9, Z9
-	VPGATHERQQ  8(BX)(Z4*1), K4, Z9
-	VPSLLQ      $3, Z5, Z5
-	VPSLLVQ     Z5, Z29, Z6
-	VPANDNQ     Z8, Z6, Z8
-	VPSUBUSW    Z28, Z5, Z5
-	VPSLLVQ     Z5, Z29, Z6
-	VPANDNQ     Z9, Z6, Z9
-
-	VPCOMPRESSQ.Z Z8, K3, Z8
-	VPCOMPRESSQ.Z Z9, K3, Z9
-	VMOVDQU64   pairs<>+0(SB), Z6
-	VPERMI2Q    Z9, Z8, Z6
-	VMOVDQU64   Z6, (R11)
-	VMOVDQU64   pairs<>+64(SB), Z6
-	VPERMI2Q    Z9, Z8, Z6
-	VMOVDQU64   Z6, 64(R11)
+	VPADDQ      Z14, Z4, Z4
+	VPSLLQ      $32, Z5, Z5
+	VPORQ       Z5, Z4, Z4          // spans of the buffer
+	VPCOMPRESSQ.Z Z4, K3, Z6
+	VMOVDQU64   Z6, (R11)(DX*8)
 	VPSRLQ      $(64-const_cacheBits), Z1, Z6
 	VPMOVQD     Z6, Y6
 	VPCOMPRESSD.Z Y6, K3, Y6
 	VMOVDQU     Y6, (R12)(DX*4)
 	VPCOMPRESSD.Z Y30, K3, Y6
-	MOVQ        request_token(R15), AX
+	MOVQ        request_wordTokens(R15), AX
 	VMOVDQU     Y6, (AX)(DX*4)
 	KMOVW       K3, AX
 	POPCNTL     AX, AX
 	ADDQ        AX, DX
-	SHLQ        $4, AX
-	ADDQ        AX, R11
 
 	// Other words.
 	KANDNW      K2, K3, K3
 	KTESTB      K3, K3
 	JEQ         noOthers
+	VPCOMPRESSQ.Z Z4, K3, Z6
+	MOVQ        request_longSpans(R15), AX
+	VMOVDQU64   Z6, (AX)(CX*8)
 	VPCOMPRESSD.Z Y30, K3, Y6
-	MOVQ        request_others(R15), AX
+	MOVQ        request_longTokens(R15), AX
 	VMOVDQU     Y6, (AX)(CX*4)
 	VPSRLQ      $(64-const_longBits), Z1, Z6
 	VPMOVQD     Z6, Y6
 	VPCOMPRESSD.Z Y6, K3, Y6
-	MOVQ        request_longs(R15), AX
+	MOVQ        request_longSlots(R15), AX
 	VMOVDQU     Y6, (AX)(CX*4)
 	KMOVW       K3, AX
 	POPCNTL     AX, AX
@@ -405,17 +369,17 @@ DATA inOrder<>+16(SB)/8, $0x0000000600000002
 DATA inOrder<>+24(SB)/8, $0x0000000700000003
 GLOBL inOrder<>(SB), RODATA|NOPTR, $32
 
-// func addAVX512(table *uint64, buckets *uint32, nb int, cache *[2]cached, words *key, slots *uint32, nw int, sums *[MaxHeads]int32) (found int)
-// Requires: AVX2, AVX512F, AVX512VL, AVX512DQ
-TEXT ·addAVX512(SB), NOSPLIT, $0-72
+// func addAVX512(table *uint64, buckets *uint32, nb int, cache *[2]cached, buf *byte, spans *uint64, slots *uint32, nw int, sums *[MaxHeads]int32) (found int)
+// Requires: AVX2, AVX512F, AVX512VL, AVX512BW, AVX512DQ, BMI2
+TEXT ·addAVX512(SB), NOSPLIT, $0-80
 	MOVQ table+0(FP), SI
 	MOVQ buckets+8(FP), DI
 	MOVQ nb+16(FP), CX
 	MOVQ cache+24(FP), R8
-	MOVQ words+32(FP), R10
-	MOVQ slots+40(FP), R14
-	MOVQ nw+48(FP), R12
-	MOVQ sums+56(FP), R13
+	MOVQ spans+40(FP), R10
+	MOVQ slots+48(FP), R14
+	MOVQ nw+56(FP), R12
+	MOVQ sums+64(FP), R13
 
 	// Buckets: 8 bytes, each a weight + 128, are 8 lanes.
 	VPXOR Y0, Y0, Y0
@@ -446,29 +410,36 @@ lastBucket:
 
 words:
 	XORL R11, R11
+	MOVQ buf+32(FP), SI
+	MOVL $-1, R15
 
 	// Words: the two keys of a set are compared at once. Of the lanes, 0 and 1,
 	// and 4 and 5 are keys; the sums, each + 1<<15, stand behind them.
 nextWord:
-	CMPQ            R11, R12
-	JGE             done
-	MOVL            (R14)(R11*4), AX
-	SHLQ            $6, AX
-	VBROADCASTI64X2 (R10), Z5
-	VPCMPEQQ        (R8)(AX*1), Z5, K1
-	ADDQ            R8, AX
-	KMOVB           K1, DX
-	MOVL            DX, BX
-	SHRL            $1, BX
-	ANDL            DX, BX
-	ANDL            $0x11, BX
-	JEQ             done
-	ANDL            $0x10, BX
-	VPMOVZXWD       16(AX)(BX*2), Y6
-	VPADDD          Y6, Y0, Y0
-	ADDQ            $key__size, R10
-	INCQ            R11
-	JMP             nextWord
+	CMPQ        R11, R12
+	JGE         done
+	MOVQ        (R10)(R11*8), BX
+	MOVL        BX, DX
+	SHRQ        $32, BX
+	BZHIL       BX, R15, BX
+	KMOVW       BX, K1
+	VMOVDQU8.Z  (SI)(DX*1), K1, X5
+	VSHUFI64X2  $0, Z5, Z5, Z5
+	MOVL        (R14)(R11*4), AX
+	SHLQ        $6, AX
+	VPCMPEQQ    (R8)(AX*1), Z5, K1
+	ADDQ        R8, AX
+	KMOVB       K1, DX
+	MOVL        DX, BX
+	SHRL        $1, BX
+	ANDL        DX, BX
+	ANDL        $0x11, BX
+	JEQ         done
+	ANDL        $0x10, BX
+	VPMOVZXWD   16(AX)(BX*2), Y6
+	VPADDD      Y6, Y0, Y0
+	INCQ        R11
+	JMP         nextWord
 
 done:
 	VMOVDQU      inOrder<>(SB), Y7
@@ -482,7 +453,58 @@ done:
 	VPSUBD       Y1, Y0, Y0
 	VPADDD       (R13), Y0, Y0
 	VMOVDQU      Y0, (R13)
-	MOVQ         R11, found+64(FP)
+	MOVQ         R11, found+72(FP)
+	VZEROUPPER
+	RET
+
+// func addLongAVX512(cache *cachedLong, buf *byte, spans *uint64, slots *uint32, n int, sums *[MaxHeads]int32) (found int)
+// Requires: AVX2, AVX512F, AVX512VL, AVX512BW, AVX512DQ, BMI2
+TEXT ·addLongAVX512(SB), NOSPLIT, $0-56
+	MOVQ  cache+0(FP), R8
+	MOVQ  buf+8(FP), SI
+	MOVQ  spans+16(FP), R10
+	MOVQ  slots+24(FP), R14
+	MOVQ  n+32(FP), R12
+	MOVQ  sums+40(FP), R13
+	XORL  R11, R11
+	MOVQ  $-1, R9
+	VPXOR Y0, Y0, Y0
+
+	// The first 6 of a line's 8 lanes are the word.
+nextLong:
+	MOVQ       (R10)(R11*8), BX
+	MOVL       BX, DX
+	SHRQ       $32, BX
+	CMPQ       BX, $const_longBytes
+	JHI        longDone
+	BZHIQ      BX, R9, BX
+	JEQ        longDone
+	KMOVQ      BX, K1
+	VMOVDQU8.Z (SI)(DX*1), K1, Z5
+	MOVL       (R14)(R11*4), AX
+	SHLQ       $6, AX
+	ADDQ       R8, AX
+	VPCMPEQQ   (AX), Z5, K1
+	KMOVB      K1, DX
+	ANDL       $0x3f, DX
+	CMPL       DX, $0x3f
+	JNE        longDone
+	VPMOVZXWD  const_longBytes(AX), Y6
+	VPADDD     Y6, Y0, Y0
+	INCQ       R11
+	CMPQ       R11, R12
+	JLT        nextLong
+
+longDone:
+	VMOVDQU      inOrder<>(SB), Y7
+	VPERMD       Y0, Y7, Y0
+	MOVQ         R11, AX
+	SHLQ         $15, AX
+	VPBROADCASTD AX, Y1
+	VPSUBD       Y1, Y0, Y0
+	VPADDD       (R13), Y0, Y0
+	VMOVDQU      Y0, (R13)
+	MOVQ         R11, found+48(FP)
 	VZEROUPPER
 	RET
 

@@ -15,11 +15,16 @@ func (m *Model) locate(p *places, c *Columns, from, to int, ends *[block]located
 	m.locatePlain(p, c, from, to, ends)
 }
 
-// add adds the weights of buckets and of words to sums, up to the first word
-// that is not in the cache. It returns how many words it added; a call that is to
-// go on from there gives no buckets.
-func (m *Model) add(cache *[1 << cacheBits][2]cached, buckets []uint32, words []key, slots []uint32, sums *[MaxHeads]int32) (found int) {
-	return m.addPlain(cache, buckets, words, slots, sums)
+// add adds the weights of buckets and of words of buf to sums, up to the first
+// word that is not in the cache. It returns how many words it added; a call that
+// is to go on from there gives no buckets.
+func (s *Scorer) add(buf []byte, buckets []uint32, spans []uint64, slots []uint32, sums *[MaxHeads]int32) (found int) {
+	return s.addPlain(buf, buckets, spans, slots, sums)
+}
+
+// addLong is add for long words.
+func (s *Scorer) addLong(buf []byte, spans []uint64, slots []uint32, sums *[MaxHeads]int32) (found int) {
+	return s.addLongPlain(buf, spans, slots, sums)
 }
 
 // finish makes sums into probabilities, of the first n posts of a block.

@@ -47,18 +47,17 @@ type cachedLong struct {
 // looked at in blocks: first where everything is that a block's posts are made
 // of, which is asked for, and then the sums.
 type Scorer struct {
-	m       *Model
-	cache   *[1 << cacheBits][2]cached // sets of words that share the highest bits of their hash: a line of 64 bytes
-	long    *[1 << longBits]cachedLong
-	spelt   spelt
-	scratch word
-	found   places // of the block
-	posts   [block]located
-	sum     [block][MaxHeads]int32   // of the block: sums
-	inv     [block]float32           // of the block: what these are multiplied by
-	out     [block][MaxHeads]float32 // of the block: probabilities
-	one     Columns                  // for Score
-	bounds  [4]int32                 // for Score
+	m      *Model
+	cache  *[1 << cacheBits][2]cached // sets of words that share the highest bits of their hash: a line of 64 bytes
+	long   *[1 << longBits]cachedLong
+	spelt  spelt
+	found  places // of the block
+	posts  [block]located
+	sum    [block][MaxHeads]int32   // of the block: sums
+	inv    [block]float32           // of the block: what these are multiplied by
+	out    [block][MaxHeads]float32 // of the block: probabilities
+	one    Columns                  // for Score
+	bounds [4]int32                 // for Score
 }
 
 // Columns is posts as the columns of a batch hold them. Post i is the text that
@@ -79,42 +78,47 @@ func (c *Columns) Post(i int) Post {
 	return Post{c.Buf, int(c.Text[i]), c.Hash[from:to], c.Start[from:to], c.End[from:to], c.Kind[from:to]}
 }
 
-// word returns the bytes and the hash of a token of a post.
-func (c *Columns) word(post int, token uint32) ([]byte, uint64) {
-	t, at := int(c.Tokens[post])+int(token), int(c.Text[post])
-	return c.Buf[at+int(c.Start[t]) : at+int(c.End[t])], c.Hash[t]
-}
-
-// key is a word of up to 16 bytes, padded by zeros.
-type key struct{ lo, hi uint64 }
-
-// places is what posts are made of. All slices have room for what a kernel
-// writes behind.
+// places is what posts are made of.
 type places struct {
 	buckets []uint32 // of what is not a word with pieces
-	words   []key    // of up to 16 bytes
-	slots   []uint32 // of these: the set of the cache
-	tokens  []uint32 // of these: the token of the post
-	others  []uint32 // other words: the token of the post
-	longs   []uint32 // of these: the place in the cache of long words
+	words   spotted  // of 1 to 16 bytes, with as many to read from their beginning on
+	longs   spotted  // the other words
+}
+
+// spotted is words.
+type spotted struct {
+	spans  []uint64 // in the buffer: the beginning, and the length << 32
+	slots  []uint32 // the place in the cache
+	tokens []uint32 // the token of the post
 }
 
 // located is where in places a post's end.
 type located struct{ buckets, words, others int }
 
-// locateRoom is how many elements a kernel may write behind.
+// locateRoom is how many elements a kernel may write behind the last.
 const locateRoom = 16
 
 // grow makes room for n tokens of a block.
 func (p *places) grow(n int) {
-	if len(p.words) >= n+locateRoom {
+	if len(p.words.spans) >= n+locateRoom {
 		return
 	}
 	n = 2*n + locateRoom
-	*p = places{
-		buckets: make([]uint32, 3*n+block), words: make([]key, n), slots: make([]uint32, n), tokens: make([]uint32, n),
-		others: make([]uint32, n), longs: make([]uint32, n),
+	p.buckets = make([]uint32, 3*n+block)
+	for _, w := range []*spotted{&p.words, &p.longs} {
+		*w = spotted{make([]uint64, n), make([]uint32, n), make([]uint32, n)}
 	}
+}
+
+// put writes word i: a token of hash h.
+func (w *spotted) put(i, at, size int, slot uint64, token int) {
+	w.spans[i], w.slots[i], w.tokens[i] = uint64(at)|uint64(size)<<32, uint32(slot), uint32(token)
+}
+
+// at returns word i.
+func (w *spotted) at(buf []byte, i int) []byte {
+	from := w.spans[i] & (1<<32 - 1)
+	return buf[from : from+w.spans[i]>>32]
 }
 
 // NewScorer returns a scorer of m.
@@ -190,8 +194,8 @@ func (s *Scorer) locate(c *Columns, from, to int) {
 	s.m.locate(p, c, from, to, &s.posts)
 	end := s.posts[to-from-1]
 	prefetch(unsafe.Pointer(&s.m.table[0]), p.buckets[:end.buckets], 3)
-	prefetch(unsafe.Pointer(&s.cache[0]), p.slots[:end.words], 6)
-	prefetch(unsafe.Pointer(&s.long[0]), p.longs[:end.others], 6)
+	prefetch(unsafe.Pointer(&s.cache[0]), p.words.slots[:end.words], 6)
+	prefetch(unsafe.Pointer(&s.long[0]), p.longs.slots[:end.others], 6)
 }
 
 // locatePlain is locate without instructions of a kind of processor.
@@ -209,7 +213,8 @@ func (m *Model) locatePost(p *places, c *Columns, i int, end *located) {
 	first, last := int(c.Tokens[i]), int(c.Tokens[i+1])
 	hash := c.Hash[first:last]
 	kinds, starts, ends := c.Kind[first:last], c.Start[first:last], c.End[first:last]
-	text := c.Buf[c.Text[i]:]
+	from := int(c.Text[i])
+	text := c.Buf[from:]
 	two, one := uint64(0), uint64(edgeToken)
 	for j, h := range hash {
 		u := &uses[kinds[j]]
@@ -229,13 +234,10 @@ func (m *Model) locatePost(p *places, c *Columns, i int, end *located) {
 			p.buckets[end.buckets] = bucket(h, shift)
 			end.buckets++
 		case size > 0 && size <= 16 && at+16 <= len(text):
-			b := text[at : at+16]
-			lo, hi := masks[min(size, 8)], masks[max(size, 8)-8]
-			p.words[end.words] = key{binary.LittleEndian.Uint64(b) & lo, binary.LittleEndian.Uint64(b[8:]) & hi}
-			p.slots[end.words], p.tokens[end.words] = uint32(h>>(64-cacheBits)), uint32(j)
+			p.words.put(end.words, from+at, size, h>>(64-cacheBits), j)
 			end.words++
 		default:
-			p.others[end.others], p.longs[end.others] = uint32(j), uint32(h>>(64-longBits))
+			p.longs.put(end.others, from+at, size, h>>(64-longBits), j)
 			end.others++
 		}
 	}
@@ -250,48 +252,73 @@ func (m *Model) locatePost(p *places, c *Columns, i int, end *located) {
 func (s *Scorer) addPost(c *Columns, post int, from, to located, sums *[MaxHeads]int32) {
 	p := &s.found
 	buckets := p.buckets[from.buckets:to.buckets]
+	tokens := c.Hash[c.Tokens[post]:c.Tokens[post+1]]
 	for w := from.words; ; {
-		w += s.m.add(s.cache, buckets, p.words[w:to.words], p.slots[w:to.words], sums)
+		w += s.add(c.Buf, buckets, p.words.spans[w:to.words], p.words.slots[w:to.words], sums)
 		if w == to.words {
 			break
 		}
-		text, h := c.word(post, p.tokens[w])
-		s.learn(p.words[w], text, h)
+		s.learn(p.words.at(c.Buf, w), tokens[p.words.tokens[w]])
 		buckets = nil
 	}
-	for i := from.others; i < to.others; i++ {
-		text, h := c.word(post, p.others[i])
-		s.other(text, h).add(sums)
+	for w := from.others; w < to.others; {
+		w += s.addLong(c.Buf, p.longs.spans[w:to.others], p.longs.slots[w:to.others], sums)
+		if w == to.others {
+			break
+		}
+		if text, h := p.longs.at(c.Buf, w), tokens[p.longs.tokens[w]]; len(text) == 0 || len(text) > longBytes {
+			var all word
+			s.weigh(&all, text, h)
+			all.add(sums)
+			w++
+		} else {
+			s.learnLong(text, h)
+		}
 	}
 }
 
 // addPlain is add without instructions of a kind of processor.
-func (m *Model) addPlain(cache *[1 << cacheBits][2]cached, buckets []uint32, words []key, slots []uint32, sums *[MaxHeads]int32) (found int) {
+func (s *Scorer) addPlain(buf []byte, buckets []uint32, spans []uint64, slots []uint32, sums *[MaxHeads]int32) (found int) {
 	for len(buckets) > 0 {
 		even, odd := uint64(0), uint64(0)
 		part := buckets[:min(len(buckets), mostBuckets)]
 		for _, b := range part {
-			x := m.table[b]
+			x := s.m.table[b]
 			even += x & lowBytes
 			odd += x >> 8 & lowBytes
 		}
 		unpack(even, odd, int32(len(part))<<7, sums)
 		buckets = buckets[len(part):]
 	}
-	for i := range words {
-		k := &words[i]
-		set := &cache[slots[i]&(1<<cacheBits-1)]
+	for i, span := range spans {
+		at, size := span&(1<<32-1), span>>32
+		b := buf[at : at+16]
+		lo, hi := binary.LittleEndian.Uint64(b)&masks[min(size, 8)], binary.LittleEndian.Uint64(b[8:])&masks[max(size, 8)-8]
+		set := &s.cache[slots[i]&(1<<cacheBits-1)]
 		way := 0
-		if (set[0].lo^k.lo)|(set[0].hi^k.hi) != 0 {
+		if (set[0].lo^lo)|(set[0].hi^hi) != 0 {
 			way = 1
 		}
 		e := &set[way]
-		if e.lo != k.lo || e.hi != k.hi {
+		if e.lo != lo || e.hi != hi {
 			return i
 		}
 		e.add(sums)
 	}
-	return len(words)
+	return len(spans)
+}
+
+// addLongPlain is addLong without instructions of a kind of processor.
+func (s *Scorer) addLongPlain(buf []byte, spans []uint64, slots []uint32, sums *[MaxHeads]int32) (found int) {
+	for i, span := range spans {
+		at, size := span&(1<<32-1), span>>32
+		c := &s.long[slots[i]&(1<<longBits-1)]
+		if size == 0 || size > longBytes || c.text != padded(buf[at:at+size]) {
+			return i
+		}
+		c.add(sums)
+	}
+	return len(spans)
 }
 
 // add adds a word to sums.
@@ -309,28 +336,19 @@ func unpack(even, odd uint64, less int32, sums *[MaxHeads]int32) {
 	sums[7] += int32(odd>>48) - less
 }
 
-// learn puts a word of hash h into the cache.
-func (s *Scorer) learn(k key, text []byte, h uint64) {
-	set := &s.cache[h>>(64-cacheBits)]
+// learn puts a word of up to 16 bytes and of hash h into the cache.
+func (s *Scorer) learn(text []byte, h uint64) {
+	set, key := &s.cache[h>>(64-cacheBits)], padded(text)
 	set[1] = set[0]
-	set[0].lo, set[0].hi = k.lo, k.hi
+	set[0].lo, set[0].hi = key[0], key[1]
 	s.weigh(&set[0].word, text, h)
 }
 
-// other returns the weights of a word that is long, or at the end of the
-// buffer, valid until the next call.
-func (s *Scorer) other(text []byte, h uint64) *word {
-	if len(text) > longBytes || len(text) == 0 {
-		s.weigh(&s.scratch, text, h)
-		return &s.scratch
-	}
-	key := padded(text)
+// learnLong puts a word of up to longBytes into the cache of long words.
+func (s *Scorer) learnLong(text []byte, h uint64) {
 	c := &s.long[h>>(64-longBits)]
-	if c.text != key {
-		c.text = key
-		s.weigh(&c.word, text, h)
-	}
-	return &c.word
+	c.text = padded(text)
+	s.weigh(&c.word, text, h)
 }
 
 // padded returns a word of up to longBytes, padded by zeros.
