@@ -23,28 +23,6 @@ func prefetch(table unsafe.Pointer, index []uint32, shift uint) {
 	}
 }
 
-// prefetchLines asks for size bytes.
-//
-//go:noescape
-func prefetchLines(from unsafe.Pointer, size int)
-
-// prefetch asks for the posts from one on and before another.
-func (c *Columns) prefetch(from, to int) {
-	if from >= to {
-		return
-	}
-	if a, b := c.Text[from], c.Text[to-1]; a < b {
-		prefetchLines(unsafe.Pointer(&c.Buf[a:b][0]), int(b-a))
-	}
-	if a, b := c.Tokens[from], c.Tokens[to]; a < b {
-		n := int(b - a)
-		prefetchLines(unsafe.Pointer(&c.Hash[a:b][0]), 8*n)
-		prefetchLines(unsafe.Pointer(&c.Start[a:b][0]), 4*n)
-		prefetchLines(unsafe.Pointer(&c.End[a:b][0]), 4*n)
-		prefetchLines(unsafe.Pointer(&c.Kind[a:b][0]), n)
-	}
-}
-
 // request is posts for locateAVX512, and where to write what they are made of.
 type request struct {
 	tokens     *int32 // posts+1
@@ -98,13 +76,28 @@ func (c *Columns) within(from, to int) bool {
 	return ok
 }
 
-// addAVX512 adds buckets and words to sums, and returns before which word it
-// stopped, the first that is not in the cache, or nw.
+// summing is posts for addAVX512, and where it is.
+type summing struct {
+	table              *uint64
+	cache              *[2]cached
+	buf                *byte
+	buckets            *uint32
+	spans              *uint64
+	slots              *uint32
+	located            *located
+	sums               *[MaxHeads]int32
+	posts              int // at least 1
+	post, bucket, word int // the next ones
+}
+
+// addAVX512 adds buckets and words to the posts' sums. It reports whether a word
+// is not in the cache: it goes on when it is called again.
 //
 //go:noescape
-func addAVX512(table *uint64, buckets *uint32, nb int, cache *[2]cached, buf *byte, spans *uint64, slots *uint32, nw int, sums *[MaxHeads]int32) (found int)
+func addAVX512(r *summing) (missing bool)
 
-// addLongAVX512 is addAVX512 for n long words, n > 0.
+// addLongAVX512 adds n long words to sums, n > 0, and returns how many: it stops
+// before one that is not in the cache.
 //
 //go:noescape
 func addLongAVX512(cache *cachedLong, buf *byte, spans *uint64, slots *uint32, n int, sums *[MaxHeads]int32) (found int)
@@ -114,18 +107,25 @@ func addLongAVX512(cache *cachedLong, buf *byte, spans *uint64, slots *uint32, n
 //go:noescape
 func finishAVX2(f *fast, sums *[MaxHeads]int32, inv *float32, n int, out *[MaxHeads]float32)
 
-// add adds the weights of buckets and of words of buf to sums, up to the first
-// word that is not in the cache. It returns how many words it added; a call that
-// is to go on from there gives no buckets.
-func (s *Scorer) add(buf []byte, buckets []uint32, spans []uint64, slots []uint32, sums *[MaxHeads]int32) (found int) {
+// addWords adds the buckets and the words of up to 16 bytes of n posts from one
+// on, at least one, to the sums.
+func (s *Scorer) addWords(c *Columns, from, n int) {
 	if !hasKernels {
-		return s.addPlain(buf, buckets, spans, slots, sums)
+		s.addWordsPlain(c, from, n)
+		return
 	}
-	return addAVX512(&s.m.table[0], unsafe.SliceData(buckets), len(buckets), &s.cache[0],
-		unsafe.SliceData(buf), unsafe.SliceData(spans), unsafe.SliceData(slots), len(spans), sums)
+	p := &s.found
+	r := summing{
+		table: &s.m.table[0], cache: &s.cache[0], buf: unsafe.SliceData(c.Buf), buckets: &p.buckets[0], spans: &p.words.spans[0], slots: &p.words.slots[0],
+		located: &s.posts[0], sums: &s.sum[0], posts: n,
+	}
+	for addAVX512(&r) {
+		s.learn(p.words.at(c.Buf, r.word), c.Hash[c.Tokens[from+r.post]+int32(p.words.tokens[r.word])])
+	}
 }
 
-// addLong is add for long words, of which there is at least one.
+// addLong adds long words, of which there is at least one, to sums, up to the
+// first one that is not in the cache. It returns how many it added.
 func (s *Scorer) addLong(buf []byte, spans []uint64, slots []uint32, sums *[MaxHeads]int32) (found int) {
 	if !hasKernels {
 		return s.addLongPlain(buf, spans, slots, sums)

@@ -18,19 +18,6 @@ next:
 	JNE        next
 	RET
 
-// func prefetchLines(from unsafe.Pointer, size int)
-TEXT ·prefetchLines(SB), NOSPLIT, $0-16
-	MOVQ from+0(FP), SI
-	MOVQ size+8(FP), DX
-	ADDQ SI, DX
-
-nextLine:
-	PREFETCHT0 (SI)
-	ADDQ       $64, SI
-	CMPQ       SI, DX
-	JLT        nextLine
-	RET
-
 DATA iota8<>+0(SB)/8, $0x0000000100000000
 DATA iota8<>+8(SB)/8, $0x0000000300000002
 DATA iota8<>+16(SB)/8, $0x0000000500000004
@@ -226,7 +213,7 @@ DATA iota64<>+56(SB)/8, $0x3f3e3d3c3b3a3938
 GLOBL iota64<>(SB), RODATA|NOPTR, $64
 
 // func piecesAVX512(table *uint64, sp *spelt, size, least, most int, shift uint) (even, odd, n uint64)
-// Requires: AVX2, AVX512F, AVX512VL, AVX512BW, AVX512DQ, AVX512VBMI2, POPCNT
+// Requires: AVX2, AVX512F, AVX512VL, AVX512BW, AVX512DQ, AVX512VBMI2, POPCNT, BMI2
 TEXT ·piecesAVX512(SB), NOSPLIT, $0-72
 	MOVQ table+0(FP), SI
 	MOVQ sp+8(FP), DI
@@ -267,6 +254,8 @@ TEXT ·piecesAVX512(SB), NOSPLIT, $0-72
 	VPXORQ       Z17, Z17, Z17      // odd
 	VPXORQ       Z3, Z3, Z3
 	XORL         R10, R10           // the first character of a group of 8
+	XORL         R15, R15
+	MOVL         $8, R12
 
 group:
 	VPMOVZXBQ  (R8)(R10*1), Z1
@@ -284,21 +273,17 @@ ascii:
 
 length:
 	// K1 is the lanes of pieces that end within the word.
-	MOVQ R9, CX
-	SUBQ R10, CX
-	SUBQ R11, CX
-	JLT  longer
-	INCQ CX
-	CMPQ CX, $8
-	JLE  few
-	MOVL $8, CX
-
-few:
-	ADDQ  CX, R13
-	MOVL  $1, AX
-	SHLL  CX, AX
-	DECL  AX
-	KMOVW AX, K1
+	MOVQ    R9, CX
+	SUBQ    R10, CX
+	SUBQ    R11, CX
+	INCQ    CX
+	CMOVQLT R15, CX
+	CMPQ    CX, R12
+	CMOVQGT R12, CX
+	ADDQ    CX, R13
+	MOVL    $-1, AX
+	BZHIL   CX, AX, AX
+	KMOVW   AX, K1
 
 	LEAQ      (R8)(R11*1), BX
 	VPMOVZXBQ (BX)(R10*1), Z4
@@ -328,7 +313,6 @@ hashed:
 	CMPQ       R11, most+32(FP)
 	JLE        length
 
-longer:
 	ADDQ $8, R10
 	MOVQ R9, CX
 	SUBQ R10, CX
@@ -369,80 +353,95 @@ DATA inOrder<>+16(SB)/8, $0x0000000600000002
 DATA inOrder<>+24(SB)/8, $0x0000000700000003
 GLOBL inOrder<>(SB), RODATA|NOPTR, $32
 
-// func addAVX512(table *uint64, buckets *uint32, nb int, cache *[2]cached, buf *byte, spans *uint64, slots *uint32, nw int, sums *[MaxHeads]int32) (found int)
+// func addAVX512(r *summing) (missing bool)
 // Requires: AVX2, AVX512F, AVX512VL, AVX512BW, AVX512DQ, BMI2
-TEXT ·addAVX512(SB), NOSPLIT, $0-80
-	MOVQ table+0(FP), SI
-	MOVQ buckets+8(FP), DI
-	MOVQ nb+16(FP), CX
-	MOVQ cache+24(FP), R8
-	MOVQ spans+40(FP), R10
-	MOVQ slots+48(FP), R14
-	MOVQ nw+56(FP), R12
-	MOVQ sums+64(FP), R13
+TEXT ·addAVX512(SB), NOSPLIT, $0-9
+	MOVQ    r+0(FP), R15
+	MOVQ    summing_cache(R15), R8
+	MOVQ    summing_spans(R15), R10
+	MOVQ    summing_slots(R15), R14
+	MOVQ    summing_bucket(R15), DI
+	MOVQ    summing_word(R15), R11
+	VMOVDQU inOrder<>(SB), Y7
+	MOVQ    summing_post(R15), R13
+	IMUL3Q  $located__size, R13, DX
+	ADDQ    summing_located(R15), DX
+	MOVQ    DX, R12
+	SHLQ    $5, R13
+	ADDQ    summing_sums(R15), R13
+	MOVQ    R11, R9
 
+addPost:
 	// Buckets: 8 bytes, each a weight + 128, are 8 lanes.
+	MOVQ  summing_table(R15), SI
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
-	MOVQ  CX, R9
-	SHLQ  $7, R9
+	MOVQ  located_buckets(R12), CX
+	SUBQ  DI, CX
+	MOVQ  CX, DX
+	SHLQ  $7, DX
+	SHLQ  $15, R9
+	SUBQ  R9, DX                   // what the lanes are too much, but for the words up to the last
+	MOVQ  DX, R9
+	MOVQ  summing_buckets(R15), DX
+	LEAQ  (DX)(DI*4), DX
+	ADDQ  CX, DI
 	SUBQ  $2, CX
 	JLT   lastBucket
 
 twoBuckets:
-	MOVL      (DI), AX
-	MOVL      4(DI), BX
+	MOVL      (DX), AX
+	MOVL      4(DX), BX
 	VPMOVZXBD (SI)(AX*8), Y3
 	VPMOVZXBD (SI)(BX*8), Y4
 	VPADDD    Y3, Y1, Y1
 	VPADDD    Y4, Y2, Y2
-	ADDQ      $8, DI
+	ADDQ      $8, DX
 	SUBQ      $2, CX
 	JGE       twoBuckets
 
 lastBucket:
 	ADDQ      $2, CX
 	JEQ       words
-	MOVL      (DI), AX
+	MOVL      (DX), AX
 	VPMOVZXBD (SI)(AX*8), Y3
 	VPADDD    Y3, Y1, Y1
 
 words:
-	XORL R11, R11
-	MOVQ buf+32(FP), SI
-	MOVL $-1, R15
+	MOVQ summing_buf(R15), SI
+	MOVQ located_words(R12), CX
 
 	// Words: the two keys of a set are compared at once. Of the lanes, 0 and 1,
 	// and 4 and 5 are keys; the sums, each + 1<<15, stand behind them.
 nextWord:
-	CMPQ        R11, R12
-	JGE         done
-	MOVQ        (R10)(R11*8), BX
-	MOVL        BX, DX
-	SHRQ        $32, BX
-	BZHIL       BX, R15, BX
-	KMOVW       BX, K1
-	VMOVDQU8.Z  (SI)(DX*1), K1, X5
-	VSHUFI64X2  $0, Z5, Z5, Z5
-	MOVL        (R14)(R11*4), AX
-	SHLQ        $6, AX
-	VPCMPEQQ    (R8)(AX*1), Z5, K1
-	ADDQ        R8, AX
-	KMOVB       K1, DX
-	MOVL        DX, BX
-	SHRL        $1, BX
-	ANDL        DX, BX
-	ANDL        $0x11, BX
-	JEQ         done
-	ANDL        $0x10, BX
-	VPMOVZXWD   16(AX)(BX*2), Y6
-	VPADDD      Y6, Y0, Y0
-	INCQ        R11
-	JMP         nextWord
+	CMPQ       R11, CX
+	JGE        added
+	MOVQ       (R10)(R11*8), BX
+	MOVL       BX, DX
+	SHRQ       $32, BX
+	MOVL       $-1, AX
+	BZHIL      BX, AX, BX
+	KMOVW      BX, K1
+	VMOVDQU8.Z (SI)(DX*1), K1, X5
+	VSHUFI64X2 $0, Z5, Z5, Z5
+	MOVL       (R14)(R11*4), AX
+	SHLQ       $6, AX
+	VPCMPEQQ   (R8)(AX*1), Z5, K1
+	ADDQ       R8, AX
+	KMOVB      K1, DX
+	MOVL       DX, BX
+	SHRL       $1, BX
+	ANDL       DX, BX
+	ANDL       $0x11, BX
+	JEQ        added
+	ANDL       $0x10, BX
+	VPMOVZXWD  16(AX)(BX*2), Y6
+	VPADDD     Y6, Y0, Y0
+	INCQ       R11
+	JMP        nextWord
 
-done:
-	VMOVDQU      inOrder<>(SB), Y7
+added:
 	VPERMD       Y0, Y7, Y0
 	VPADDD       Y2, Y1, Y1
 	VPADDD       Y1, Y0, Y0
@@ -453,7 +452,23 @@ done:
 	VPSUBD       Y1, Y0, Y0
 	VPADDD       (R13), Y0, Y0
 	VMOVDQU      Y0, (R13)
-	MOVQ         R11, found+72(FP)
+	CMPQ         R11, CX
+	JLT          missing
+	MOVQ         R11, R9
+	ADDQ         $located__size, R12
+	ADDQ         $32, R13
+	INCQ         summing_post(R15)
+	MOVQ         summing_post(R15), AX
+	CMPQ         AX, summing_posts(R15)
+	JLT          addPost
+	MOVB         $0, missing+8(FP)
+	VZEROUPPER
+	RET
+
+missing:
+	MOVQ DI, summing_bucket(R15)
+	MOVQ R11, summing_word(R15)
+	MOVB $1, missing+8(FP)
 	VZEROUPPER
 	RET
 

@@ -15,14 +15,12 @@ func (m *Model) locate(p *places, c *Columns, from, to int, ends *[block]located
 	m.locatePlain(p, c, from, to, ends)
 }
 
-// add adds the weights of buckets and of words of buf to sums, up to the first
-// word that is not in the cache. It returns how many words it added; a call that
-// is to go on from there gives no buckets.
-func (s *Scorer) add(buf []byte, buckets []uint32, spans []uint64, slots []uint32, sums *[MaxHeads]int32) (found int) {
-	return s.addPlain(buf, buckets, spans, slots, sums)
-}
+// addWords adds the buckets and the words of up to 16 bytes of n posts from one
+// on, at least one, to the sums.
+func (s *Scorer) addWords(c *Columns, from, n int) { s.addWordsPlain(c, from, n) }
 
-// addLong is add for long words.
+// addLong adds long words to sums, up to the first one that is not in the cache.
+// It returns how many it added.
 func (s *Scorer) addLong(buf []byte, spans []uint64, slots []uint32, sums *[MaxHeads]int32) (found int) {
 	return s.addLongPlain(buf, spans, slots, sums)
 }

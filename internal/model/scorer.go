@@ -146,7 +146,6 @@ func (s *Scorer) Probabilities(c *Columns, out [][]float32) {
 	for from := 0; from < n; from += block {
 		to := min(from+block, n)
 		s.locate(c, from, to)
-		c.prefetch(to, min(to+block, n))
 		s.addUp(c, from, to)
 		s.m.finish(&s.sum, &s.inv, to-from, &s.out)
 		for h, dst := range out[:len(s.m.card.Heads)] {
@@ -158,16 +157,18 @@ func (s *Scorer) Probabilities(c *Columns, out [][]float32) {
 	}
 }
 
-// addUp adds up the posts that were located.
+// addUp adds up the posts that were located. A sum is less than 2^15 times the
+// tokens, so a post of less than 2^16 tokens cannot bring one out of range.
 func (s *Scorer) addUp(c *Columns, from, to int) {
-	var before located
-	for i := from; i < to; i++ {
-		k := (i - from) & (block - 1)
-		end := s.posts[k]
-		s.inv[k] = inverseRoot(int(c.Tokens[i+1] - c.Tokens[i]))
-		s.sum[k] = [MaxHeads]int32{}
-		s.addPost(c, i, before, end, &s.sum[k])
-		before = end
+	clear(s.sum[:to-from])
+	s.addWords(c, from, to-from)
+	w := 0
+	for k := range to - from {
+		s.inv[k] = inverseRoot(int(c.Tokens[from+k+1] - c.Tokens[from+k]))
+		if end := s.posts[k].others; w < end {
+			s.addOthers(c, from+k, w, end, &s.sum[k])
+			w = end
+		}
 	}
 }
 
@@ -177,8 +178,7 @@ func (s *Scorer) Sums(p *Post, sums *[MaxHeads]int64) (tokens int) {
 	s.bounds = [4]int32{int32(p.From), 0, 0, int32(len(p.Hash))}
 	s.one = Columns{p.Buf, s.bounds[:2], s.bounds[2:], p.Hash, p.Start, p.End, p.Kind}
 	s.locate(&s.one, 0, 1)
-	s.sum[0] = [MaxHeads]int32{}
-	s.addPost(&s.one, 0, located{}, s.posts[0], &s.sum[0])
+	s.addUp(&s.one, 0, 1)
 	for h := range sums {
 		sums[h] = int64(s.sum[0][h])
 	}
@@ -247,23 +247,13 @@ func (m *Model) locatePost(p *places, c *Columns, i int, end *located) {
 	}
 }
 
-// addPost adds a post to sums. A sum is less than 2^15 times the tokens, which a
-// text of less than 2^16 tokens cannot bring out of range.
-func (s *Scorer) addPost(c *Columns, post int, from, to located, sums *[MaxHeads]int32) {
+// addOthers adds long words of a post to its sums.
+func (s *Scorer) addOthers(c *Columns, post, w, end int, sums *[MaxHeads]int32) {
 	p := &s.found
-	buckets := p.buckets[from.buckets:to.buckets]
 	tokens := c.Hash[c.Tokens[post]:c.Tokens[post+1]]
-	for w := from.words; ; {
-		w += s.add(c.Buf, buckets, p.words.spans[w:to.words], p.words.slots[w:to.words], sums)
-		if w == to.words {
-			break
-		}
-		s.learn(p.words.at(c.Buf, w), tokens[p.words.tokens[w]])
-		buckets = nil
-	}
-	for w := from.others; w < to.others; {
-		w += s.addLong(c.Buf, p.longs.spans[w:to.others], p.longs.slots[w:to.others], sums)
-		if w == to.others {
+	for w < end {
+		w += s.addLong(c.Buf, p.longs.spans[w:end], p.longs.slots[w:end], sums)
+		if w == end {
 			break
 		}
 		if text, h := p.longs.at(c.Buf, w), tokens[p.longs.tokens[w]]; len(text) == 0 || len(text) > longBytes {
@@ -277,8 +267,27 @@ func (s *Scorer) addPost(c *Columns, post int, from, to located, sums *[MaxHeads
 	}
 }
 
-// addPlain is add without instructions of a kind of processor.
-func (s *Scorer) addPlain(buf []byte, buckets []uint32, spans []uint64, slots []uint32, sums *[MaxHeads]int32) (found int) {
+// addWordsPlain is addWords without instructions of a kind of processor.
+func (s *Scorer) addWordsPlain(c *Columns, from, n int) {
+	p := &s.found
+	var before located
+	for k := range n {
+		end, sums := s.posts[k], &s.sum[k]
+		s.addBuckets(p.buckets[before.buckets:end.buckets], sums)
+		for w := before.words; w < end.words; w++ {
+			e := s.lookUp(c.Buf, p.words.spans[w], p.words.slots[w])
+			if e == nil {
+				s.learn(p.words.at(c.Buf, w), c.Hash[c.Tokens[from+k]+int32(p.words.tokens[w])])
+				e = &s.cache[p.words.slots[w]][0].word
+			}
+			e.add(sums)
+		}
+		before = end
+	}
+}
+
+// addBuckets adds the weights of buckets to sums.
+func (s *Scorer) addBuckets(buckets []uint32, sums *[MaxHeads]int32) {
 	for len(buckets) > 0 {
 		even, odd := uint64(0), uint64(0)
 		part := buckets[:min(len(buckets), mostBuckets)]
@@ -290,22 +299,23 @@ func (s *Scorer) addPlain(buf []byte, buckets []uint32, spans []uint64, slots []
 		unpack(even, odd, int32(len(part))<<7, sums)
 		buckets = buckets[len(part):]
 	}
-	for i, span := range spans {
-		at, size := span&(1<<32-1), span>>32
-		b := buf[at : at+16]
-		lo, hi := binary.LittleEndian.Uint64(b)&masks[min(size, 8)], binary.LittleEndian.Uint64(b[8:])&masks[max(size, 8)-8]
-		set := &s.cache[slots[i]&(1<<cacheBits-1)]
-		way := 0
-		if (set[0].lo^lo)|(set[0].hi^hi) != 0 {
-			way = 1
-		}
-		e := &set[way]
-		if e.lo != lo || e.hi != hi {
-			return i
-		}
-		e.add(sums)
+}
+
+// lookUp returns a word of up to 16 bytes, or nil if it is not in the cache.
+func (s *Scorer) lookUp(buf []byte, span uint64, slot uint32) *word {
+	at, size := span&(1<<32-1), span>>32
+	b := buf[at : at+16]
+	lo, hi := binary.LittleEndian.Uint64(b)&masks[min(size, 8)], binary.LittleEndian.Uint64(b[8:])&masks[max(size, 8)-8]
+	set := &s.cache[slot&(1<<cacheBits-1)]
+	way := 0
+	if (set[0].lo^lo)|(set[0].hi^hi) != 0 {
+		way = 1
 	}
-	return len(spans)
+	e := &set[way]
+	if e.lo != lo || e.hi != hi {
+		return nil
+	}
+	return &e.word
 }
 
 // addLongPlain is addLong without instructions of a kind of processor.
