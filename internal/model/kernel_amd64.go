@@ -143,9 +143,9 @@ func (m *Model) finish(sums *[block][MaxHeads]int32, inv *[block]float32, n int,
 }
 
 // piecesAVX512 adds the weights of the pieces of a word that stands in sp.text
-// between its marks, size bytes with them, at most 50. Nothing of it has more
-// than 16 bytes. It writes to sp.at, and returns n = 0 for a word that has more
-// characters than are cut.
+// between its marks, size bytes with them, at most 50, for pieces of at most 5
+// characters. It writes to sp.at, and returns n = 0 for a word that has more
+// characters than are cut, or some of 4 bytes, for pieces are of at most 16.
 //
 //go:noescape
 func piecesAVX512(table *uint64, sp *spelt, size, least, most int, shift uint) (even, odd, n uint64)
@@ -153,23 +153,17 @@ func piecesAVX512(table *uint64, sp *spelt, size, least, most int, shift uint) (
 // pieces adds the packed weights of the pieces of a word.
 func (s *Scorer) pieces(word []byte) (even, odd, n uint64) {
 	f, sp := &s.m.card.Features, &s.spelt
-	if hasKernels && len(word) > 0 && len(word) <= longBytes && f.PieceMax <= 5 && !wide(word) {
+	if hasKernels && len(word) > 0 && len(word) <= longBytes && f.PieceMax <= 5 {
 		sp.text[0] = beginMark
-		size := 1 + copy(sp.text[1:1+longBytes], word)
-		sp.text[size] = endMark
-		if even, odd, n = piecesAVX512(&s.m.table[0], sp, size+1, f.PieceMin, f.PieceMax, s.m.shift); n > 0 {
+		if cap(word) >= 16 && len(word) <= 16 {
+			*(*[16]byte)(sp.text[1:]) = [16]byte(word[:16]) // of one size, so without branches
+		} else {
+			copy(sp.text[1:], word)
+		}
+		sp.text[len(word)+1] = endMark
+		if even, odd, n = piecesAVX512(&s.m.table[0], sp, len(word)+2, f.PieceMin, f.PieceMax, s.m.shift); n > 0 {
 			return even, odd, n
 		}
 	}
 	return s.piecesPlain(word)
-}
-
-// wide reports whether a word has characters of 4 bytes.
-func wide(word []byte) bool {
-	for _, b := range word {
-		if b >= 0xf0 {
-			return true
-		}
-	}
-	return false
 }

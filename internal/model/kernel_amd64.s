@@ -229,6 +229,10 @@ TEXT ·piecesAVX512(SB), NOSPLIT, $0-72
 	MOVQ        $1, BX
 	SHLQ        CX, BX
 	LEAQ        -1(BX), DX
+	MOVL        $0xf0, R10
+	VPBROADCASTB R10, Z1
+	KMOVQ       DX, K1
+	VPCMPUB     $5, Z1, Z0, K1, K2 // begins of 4 bytes
 	ANDQ        DX, AX
 	ORQ         BX, AX
 	KMOVQ       AX, K1
@@ -240,6 +244,8 @@ TEXT ·piecesAVX512(SB), NOSPLIT, $0-72
 	XORL        R13, R13
 	CMPQ        R9, $(const_maxLetter+2)
 	JGT         none
+	KTESTQ      K2, K2
+	JNE         none
 	MOVQ        CX, R14
 	SUBQ        R9, R14            // not 0: some are of several bytes
 

@@ -304,8 +304,7 @@ func (s *Scorer) addBuckets(buckets []uint32, sums *[MaxHeads]int32) {
 // lookUp returns a word of up to 16 bytes, or nil if it is not in the cache.
 func (s *Scorer) lookUp(buf []byte, span uint64, slot uint32) *word {
 	at, size := span&(1<<32-1), span>>32
-	b := buf[at : at+16]
-	lo, hi := binary.LittleEndian.Uint64(b)&masks[min(size, 8)], binary.LittleEndian.Uint64(b[8:])&masks[max(size, 8)-8]
+	lo, hi := padded16(buf[at : at+size])
 	set := &s.cache[slot&(1<<cacheBits-1)]
 	way := 0
 	if (set[0].lo^lo)|(set[0].hi^hi) != 0 {
@@ -348,9 +347,9 @@ func unpack(even, odd uint64, less int32, sums *[MaxHeads]int32) {
 
 // learn puts a word of up to 16 bytes and of hash h into the cache.
 func (s *Scorer) learn(text []byte, h uint64) {
-	set, key := &s.cache[h>>(64-cacheBits)], padded(text)
+	set := &s.cache[h>>(64-cacheBits)]
 	set[1] = set[0]
-	set[0].lo, set[0].hi = key[0], key[1]
+	set[0].lo, set[0].hi = padded16(text)
 	s.weigh(&set[0].word, text, h)
 }
 
@@ -359,6 +358,13 @@ func (s *Scorer) learnLong(text []byte, h uint64) {
 	c := &s.long[h>>(64-longBits)]
 	c.text = padded(text)
 	s.weigh(&c.word, text, h)
+}
+
+// padded16 returns a word of up to 16 bytes, padded by zeros. Behind its
+// beginning it has as many, in its capacity.
+func padded16(text []byte) (lo, hi uint64) {
+	b, size := text[:16], len(text)
+	return binary.LittleEndian.Uint64(b) & masks[min(size, 8)], binary.LittleEndian.Uint64(b[8:]) & masks[max(size, 8)-8]
 }
 
 // padded returns a word of up to longBytes, padded by zeros.
