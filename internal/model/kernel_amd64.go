@@ -7,8 +7,8 @@ import (
 )
 
 // hasKernels reports whether the machine has the instructions of the kernels:
-// AVX-512 with its parts VL, BW, DQ and VBMI2. Without them plain Go gives the same.
-var hasKernels = cpu.X86.HasAVX2 && cpu.X86.HasPOPCNT && cpu.X86.HasBMI2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VBMI2
+// AVX-512 with its parts VL, BW, DQ, VBMI and VBMI2. Without them plain Go gives the same.
+var hasKernels = cpu.X86.HasAVX2 && cpu.X86.HasPOPCNT && cpu.X86.HasBMI2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VBMI && cpu.X86.HasAVX512VBMI2
 
 // prefetchT0 asks for n elements of 1<<shift bytes of a table, n > 0, to be
 // brought into the nearest cache. It changes nothing, whatever the indices are.
@@ -142,26 +142,20 @@ func (m *Model) finish(sums *[block][MaxHeads]int32, inv *[block]float32, n int,
 	finishAVX2(&m.fast, &sums[0], &inv[0], n, &out[0])
 }
 
-// piecesAVX512 adds the weights of the pieces of a word that stands in sp.text
-// between its marks, size bytes with them, at most 50, for pieces of at most 5
-// characters. It writes to sp.at, and returns n = 0 for a word that has more
-// characters than are cut, or some of 4 bytes, for pieces are of at most 16.
+// piecesAVX512 adds the weights of the pieces of a word of size bytes, 1 to
+// longBytes, for pieces of at most 5 characters. It writes to at, and returns n = 0
+// for a word that has more characters than are cut, or some of 4 bytes, for pieces
+// are of at most 16.
 //
 //go:noescape
-func piecesAVX512(table *uint64, sp *spelt, size, least, most int, shift uint) (even, odd, n uint64)
+func piecesAVX512(table *uint64, word *byte, size int, at *[72]uint8, least, most int, shift uint) (even, odd, n uint64)
 
 // pieces adds the packed weights of the pieces of a word.
 func (s *Scorer) pieces(word []byte) (even, odd, n uint64) {
-	f, sp := &s.m.card.Features, &s.spelt
+	f := &s.m.card.Features
 	if hasKernels && len(word) > 0 && len(word) <= longBytes && f.PieceMax <= 5 {
-		sp.text[0] = beginMark
-		if cap(word) >= 16 && len(word) <= 16 {
-			*(*[16]byte)(sp.text[1:]) = [16]byte(word[:16]) // of one size, so without branches
-		} else {
-			copy(sp.text[1:], word)
-		}
-		sp.text[len(word)+1] = endMark
-		if even, odd, n = piecesAVX512(&s.m.table[0], sp, len(word)+2, f.PieceMin, f.PieceMax, s.m.shift); n > 0 {
+		even, odd, n = piecesAVX512(&s.m.table[0], &word[0], len(word), &s.spelt.at, f.PieceMin, f.PieceMax, s.m.shift)
+		if n > 0 {
 			return even, odd, n
 		}
 	}

@@ -212,27 +212,54 @@ DATA iota64<>+48(SB)/8, $0x3736353433323130
 DATA iota64<>+56(SB)/8, $0x3f3e3d3c3b3a3938
 GLOBL iota64<>(SB), RODATA|NOPTR, $64
 
-// func piecesAVX512(table *uint64, sp *spelt, size, least, most int, shift uint) (even, odd, n uint64)
-// Requires: AVX2, AVX512F, AVX512VL, AVX512BW, AVX512DQ, AVX512VBMI2, POPCNT, BMI2
-TEXT ·piecesAVX512(SB), NOSPLIT, $0-72
+// For 8 lanes of 8 bytes: each of 8 bytes 8 times.
+DATA eachEight<>+0(SB)/8, $0x0000000000000000
+DATA eachEight<>+8(SB)/8, $0x0101010101010101
+DATA eachEight<>+16(SB)/8, $0x0202020202020202
+DATA eachEight<>+24(SB)/8, $0x0303030303030303
+DATA eachEight<>+32(SB)/8, $0x0404040404040404
+DATA eachEight<>+40(SB)/8, $0x0505050505050505
+DATA eachEight<>+48(SB)/8, $0x0606060606060606
+DATA eachEight<>+56(SB)/8, $0x0707070707070707
+GLOBL eachEight<>(SB), RODATA|NOPTR, $64
+
+// func piecesAVX512(table *uint64, word *byte, size int, at *[72]uint8, least, most int, shift uint) (even, odd, n uint64)
+// Requires: AVX2, AVX512F, AVX512VL, AVX512BW, AVX512DQ, AVX512VBMI, AVX512VBMI2, POPCNT, BMI2
+TEXT ·piecesAVX512(SB), NOSPLIT, $0-80
 	MOVQ table+0(FP), SI
-	MOVQ sp+8(FP), DI
+	MOVQ word+8(FP), DI
 	MOVQ size+16(FP), CX
+	MOVQ at+24(FP), R8
+
+	// Z0 is the word between its marks.
+	MOVQ          $-1, AX
+	BZHIQ         CX, AX, AX
+	KMOVQ         AX, K1
+	VMOVDQU8.Z    (DI), K1, Z0
+	ADDQ          AX, AX
+	KMOVQ         AX, K1
+	VPEXPANDB.Z   Z0, K1, Z0
+	MOVL          $const_beginMark, BX
+	VMOVD         BX, X1
+	VPORQ         Z1, Z0, Z0
+	LEAQ          1(AX), DX
+	LEAQ          2(AX), BX       // the end mark: 1 << (size+1)
+	KMOVQ         BX, K1
+	MOVL          $const_endMark, R10
+	VPBROADCASTB  R10, Z1
+	VMOVDQU8      Z1, K1, Z0
+	ORQ           BX, DX          // the word and its marks
+	ADDQ          BX, BX          // what is behind
+	ADDQ          $2, CX
 
 	// Where characters begin, and the end: bytes that do not go on with one.
-	LEAQ        spelt_at(DI), R8
-	VMOVDQU64   spelt_text(DI), Z0
-	MOVL        $-64, AX
+	MOVL         $-64, AX
 	VPBROADCASTB AX, Z1
-	VPCMPB      $5, Z1, Z0, K1
-	KMOVQ       K1, AX
-	MOVQ        $1, BX
-	SHLQ        CX, BX
-	LEAQ        -1(BX), DX
-	MOVL        $0xf0, R10
+	VPCMPB       $5, Z1, Z0, K1
+	KMOVQ        K1, AX
+	MOVL         $0xf0, R10
 	VPBROADCASTB R10, Z1
-	KMOVQ       DX, K1
-	VPCMPUB     $5, Z1, Z0, K1, K2 // begins of 4 bytes
+	VPCMPUB      $5, Z1, Z0, K2 // begins of 4 bytes
 	ANDQ        DX, AX
 	ORQ         BX, AX
 	KMOVQ       AX, K1
@@ -249,7 +276,7 @@ TEXT ·piecesAVX512(SB), NOSPLIT, $0-72
 	MOVQ        CX, R14
 	SUBQ        R9, R14            // not 0: some are of several bytes
 
-	MOVQ         shift+40(FP), AX
+	MOVQ         shift+48(FP), AX
 	VMOVQ        AX, X20
 	BROADCASTQ(const_hashPiece, Z21)
 	BROADCASTQ(const_hashRun, Z22)
@@ -259,23 +286,26 @@ TEXT ·piecesAVX512(SB), NOSPLIT, $0-72
 	VPXORQ       Z16, Z16, Z16      // even
 	VPXORQ       Z17, Z17, Z17      // odd
 	VPXORQ       Z3, Z3, Z3
+	VMOVDQU64    eachEight<>(SB), Z26
+	BROADCASTQ(0x0706050403020100, Z27)
+	BROADCASTQ(0x0808080808080808, Z28)
 	XORL         R10, R10           // the first character of a group of 8
 	XORL         R15, R15
 	MOVL         $8, R12
 
 group:
 	VPMOVZXBQ  (R8)(R10*1), Z1
-	KXNORB     K1, K1, K2
-	VPXORQ     Z2, Z2, Z2
-	VPGATHERQQ spelt_text(DI)(Z1*1), K2, Z2
-	TESTQ      R14, R14
-	JEQ        ascii
-	KXNORB     K1, K1, K2
-	VPXORQ     Z3, Z3, Z3
-	VPGATHERQQ (spelt_text+8)(DI)(Z1*1), K2, Z3
+	VPBROADCASTQ (R8)(R10*1), Z4
+	VPSHUFB      Z26, Z4, Z4
+	VPADDB       Z27, Z4, Z4
+	VPERMB       Z0, Z4, Z2
+	TESTQ        R14, R14
+	JEQ          ascii
+	VPADDB       Z28, Z4, Z4
+	VPERMB       Z0, Z4, Z3
 
 ascii:
-	MOVQ least+24(FP), R11 // the length
+	MOVQ least+32(FP), R11 // the length
 
 length:
 	// K1 is the lanes of pieces that end within the word.
@@ -316,13 +346,13 @@ hashed:
 	VPANDQ     Z23, Z6, Z6
 	VPADDQ     Z6, Z17, Z17
 	INCQ       R11
-	CMPQ       R11, most+32(FP)
+	CMPQ       R11, most+40(FP)
 	JLE        length
 
 	ADDQ $8, R10
 	MOVQ R9, CX
 	SUBQ R10, CX
-	CMPQ CX, least+24(FP)
+	CMPQ CX, least+32(FP)
 	JGE  group
 
 	VEXTRACTI64X4 $1, Z16, Y0
@@ -332,7 +362,7 @@ hashed:
 	VPSRLDQ       $8, X0, X1
 	VPADDQ        X1, X0, X0
 	VMOVQ         X0, AX
-	MOVQ          AX, even+48(FP)
+	MOVQ          AX, even+56(FP)
 	VEXTRACTI64X4 $1, Z17, Y0
 	VPADDQ        Y0, Y17, Y0
 	VEXTRACTI128  $1, Y0, X1
@@ -340,15 +370,15 @@ hashed:
 	VPSRLDQ       $8, X0, X1
 	VPADDQ        X1, X0, X0
 	VMOVQ         X0, AX
-	MOVQ          AX, odd+56(FP)
-	MOVQ          R13, n+64(FP)
+	MOVQ          AX, odd+64(FP)
+	MOVQ          R13, n+72(FP)
 	VZEROUPPER
 	RET
 
 none:
-	MOVQ $0, even+48(FP)
-	MOVQ $0, odd+56(FP)
-	MOVQ $0, n+64(FP)
+	MOVQ $0, even+56(FP)
+	MOVQ $0, odd+64(FP)
+	MOVQ $0, n+72(FP)
 	VZEROUPPER
 	RET
 
