@@ -80,16 +80,6 @@ const (
 	urlToken     = 0x1c69b3f74ac4ae35
 )
 
-// The kinds of tokens that are not taken by their hash alone, as numbers for the
-// kernels.
-const (
-	kindWord    = int(text.Word)
-	kindHashtag = int(text.Hashtag)
-	kindMention = int(text.Mention)
-	kindURL     = int(text.URL)
-	kindEmail   = int(text.Email)
-)
-
 // use is what is done with a kind of token: its hash is h&keep | instead.
 type use struct {
 	keep, instead uint64

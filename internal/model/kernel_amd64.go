@@ -4,11 +4,22 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/cpu"
+
+	"github.com/sluicehq/sluice/internal/text"
 )
 
 // hasKernels reports whether the machine has the instructions of the kernels:
 // AVX-512 with its parts VL, BW, DQ, VBMI and VBMI2. Without them plain Go gives the same.
 var hasKernels = cpu.X86.HasAVX2 && cpu.X86.HasPOPCNT && cpu.X86.HasBMI2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VBMI && cpu.X86.HasAVX512VBMI2
+
+// The kinds of tokens that locateAVX512 knows: what uses has, as numbers.
+const (
+	kindWord    = int(text.Word)    //nolint:unused // the kernel uses it
+	kindHashtag = int(text.Hashtag) //nolint:unused // the kernel uses it
+	kindMention = int(text.Mention) //nolint:unused // the kernel uses it
+	kindURL     = int(text.URL)     //nolint:unused // the kernel uses it
+	kindEmail   = int(text.Email)   //nolint:unused // the kernel uses it
+)
 
 // prefetchT0 asks for n elements of 1<<shift bytes of a table, n > 0, to be
 // brought into the nearest cache. It changes nothing, whatever the indices are.
@@ -78,16 +89,17 @@ func (c *Columns) within(from, to int) bool {
 
 // summing is posts for addAVX512, and where it is.
 type summing struct {
-	table              *uint64
-	cache              *[2]cached
-	buf                *byte
-	buckets            *uint32
-	spans              *uint64
-	slots              *uint32
-	located            *located
-	sums               *[MaxHeads]int32
-	posts              int // at least 1
-	post, bucket, word int // the next ones
+	table      *uint64
+	cache      *[2]cached
+	buf        *byte
+	buckets    *uint32
+	spans      *uint64
+	slots      *uint32
+	located    *located
+	sums       *[MaxHeads]int32
+	posts      int // at least 1
+	post, word int // the next ones
+	bucket     int //nolint:unused // the kernel uses it: the next one
 }
 
 // addAVX512 adds buckets and words to the posts' sums. It reports whether a word
@@ -143,7 +155,7 @@ func (m *Model) finish(sums *[block][MaxHeads]int32, inv *[block]float32, n int,
 }
 
 // piecesAVX512 adds the weights of the pieces of a word of size bytes, 1 to
-// longBytes, for pieces of at most 5 characters. It writes to at, and returns n = 0
+// longBytes, valid UTF-8, for pieces of at most 5 characters. It writes to at, and returns n = 0
 // for a word that has more characters than are cut, or some of 4 bytes, for pieces
 // are of at most 16.
 //
