@@ -199,4 +199,5 @@ func TestQueries(t *testing.T) {
 		t.Errorf("rules with detections: %v, want all seven", rules)
 	}
 	t.Run("docs/sql.md", func(t *testing.T) { runDoc(t, conn) })
+	t.Run("dashboard", func(t *testing.T) { runDashboard(t, conn) }) // after the page, which has written feedback
 }
