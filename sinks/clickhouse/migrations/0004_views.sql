@@ -93,8 +93,8 @@ WHERE hit_disguise != ''
 GROUP BY day, list, term, disguise
 
 -- step rule_precision
--- A post counts once for a rule's version, by the majority of its reviewers;
--- one on which they are divided, or unsure, is undecided. precision is correct
+-- A post counts once for a rule's version, by the majority of its reviewers.
+-- One on which they are divided, or unsure, is undecided. precision is correct
 -- of what is decided, null where nothing is; precision_low and precision_high
 -- are Wilson's interval of 95 % (E. B. Wilson, 1927).
 CREATE VIEW IF NOT EXISTS rule_precision AS
