@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"os"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -61,6 +62,10 @@ func TestPrometheusRules(t *testing.T) {
 	if len(series) < 20 {
 		t.Fatalf("only %d series: %v", len(series), series)
 	}
+	page, err := os.ReadFile("../docs/deploy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	seen := map[string]bool{}
 	for _, g := range one[ruleFile](t, "prometheus/sluice.rules.yaml").Groups {
 		for _, r := range g.Rules {
@@ -68,6 +73,9 @@ func TestPrometheusRules(t *testing.T) {
 				t.Errorf("alert %q: its name is taken or is not ours", r.Alert)
 			}
 			seen[r.Alert] = true
+			if !strings.Contains(string(page), "`"+r.Alert+"`") {
+				t.Errorf("docs/deploy.md does not tell of %s", r.Alert)
+			}
 			if r.For < time.Minute || !slices.Contains([]string{"critical", "warning"}, r.Labels["severity"]) || r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
 				t.Errorf("%s: for %s, labels %v, annotations %v", r.Alert, r.For, r.Labels, r.Annotations)
 			}
