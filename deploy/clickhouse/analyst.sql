@@ -5,8 +5,8 @@
 
 CREATE SETTINGS PROFILE IF NOT EXISTS sluice_analyst SETTINGS
     readonly = 2,
-    allow_ddl = 0,
-    allow_introspection_functions = 0,
+    allow_ddl = 0 CONST,
+    allow_introspection_functions = 0 CONST,
     max_execution_time = 60 CONST,
     max_memory_usage = 8000000000 CONST,
     max_rows_to_read = 5000000000 CONST,

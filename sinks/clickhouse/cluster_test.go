@@ -114,6 +114,28 @@ func joinSteps(all []migration) string {
 	return out.String()
 }
 
+var profileSetting = regexp.MustCompile(`(?m)^ {4}(\w+) = \S+(?: CONST| MAX \d+)?[,;]`)
+
+// TestAnalystSettings looks each setting of the analysts' profiles up: the parser
+// takes any name. The embedded engine has no accounts to run the file with.
+func TestAnalystSettings(t *testing.T) {
+	s := openSink(t, testConfig(t), testSchemas())
+	text, err := os.ReadFile("../../deploy/clickhouse/analyst.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := profileSetting.FindAllStringSubmatch(string(text), -1)
+	if len(found) != 13 {
+		t.Errorf("%d settings, want 13", len(found))
+	}
+	known := scan(t, s.conn, "SELECT name FROM system.settings")
+	for _, m := range found {
+		if !slices.Contains(known, m[1]) {
+			t.Errorf("the engine has no setting %s", m[1])
+		}
+	}
+}
+
 // TestDeployDDLParses gives each statement of deploy/clickhouse to the engine's
 // parser, and what needs no cluster to the engine.
 func TestDeployDDLParses(t *testing.T) {
