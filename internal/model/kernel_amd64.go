@@ -142,6 +142,10 @@ func (s *Scorer) addLong(buf []byte, spans []uint64, slots []uint32, sums *[MaxH
 	if !hasKernels {
 		return s.addLongPlain(buf, spans, slots, sums)
 	}
+	for _, span := range spans {
+		at := span & (1<<32 - 1)
+		_ = buf[at : at+span>>32] // the kernel does not check
+	}
 	return addLongAVX512(&s.long[0], unsafe.SliceData(buf), &spans[0], &slots[:len(spans)][0], len(spans), sums)
 }
 
