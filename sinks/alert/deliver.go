@@ -211,6 +211,8 @@ func (s *Sink) settle(ctx context.Context, t *target, d *delivery, f *failure) {
 	case ctx.Err() != nil: // cut short by Close: the next run sends it again
 	case f.final:
 		s.bury(t, d, f.text)
+	case s.tooOld(d, now):
+		s.bury(t, d, s.gaveUp(f.text))
 	default:
 		t.retried++
 		d.attempts++
@@ -224,6 +226,14 @@ func (s *Sink) settle(ctx context.Context, t *target, d *delivery, f *failure) {
 			s.log.Warn("a message was not delivered; it is tried again", "sink", s.name, "target", t.name, "alert", d.Msg.AlertID, "err", f.text)
 		}
 	}
+}
+
+func (s *Sink) tooOld(d *delivery, now int64) bool {
+	return now-d.Born > s.cfg.GiveUpAfter.Milliseconds()
+}
+
+func (s *Sink) gaveUp(last string) string {
+	return fmt.Sprintf("not delivered within %s; the last error: %s", s.cfg.GiveUpAfter, last)
 }
 
 // finish takes a delivery out of the outbox. Where that cannot be written down

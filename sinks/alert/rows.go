@@ -37,10 +37,19 @@ func newLayout(cfg *Config, schema *arrow.Schema) (*layout, error) {
 		name string
 		typ  arrow.DataType
 	}{
-		{&l.post, "post_id", str}, {&l.author, "author_id", str}, {&l.rule, "rule_id", str}, {&l.owner, "owner", str},
-		{&l.kind, "kind", str}, {&l.mode, "mode", str}, {&l.severity, "severity", str}, {&l.text, "text", str},
-		{&l.at, "created_at", pipeline.Timestamp}, {&l.version, "rule_version", u32}, {&l.labels, "labels", pipeline.ListOf(str)},
-		{&l.start, "spans.start", pipeline.ListOf(u32)}, {&l.end, "spans.end", pipeline.ListOf(u32)},
+		{&l.post, "post_id", str},
+		{&l.author, "author_id", str},
+		{&l.rule, "rule_id", str},
+		{&l.owner, "owner", str},
+		{&l.kind, "kind", str},
+		{&l.mode, "mode", str},
+		{&l.severity, "severity", str},
+		{&l.text, "text", str},
+		{&l.at, "created_at", pipeline.Timestamp},
+		{&l.version, "rule_version", u32},
+		{&l.labels, "labels", pipeline.ListOf(str)},
+		{&l.start, "spans.start", pipeline.ListOf(u32)},
+		{&l.end, "spans.end", pipeline.ListOf(u32)},
 	} {
 		i, err := pipeline.Column(schema, c.name, c.typ)
 		if err != nil {

@@ -263,12 +263,13 @@ func (s *Sink) tell(alerts []*alert, replaced map[[2]string]*delivery, now int64
 	return nil
 }
 
-// expire makes dead letters of messages that were tried for too long.
+// expire makes dead letters of messages that were tried for too long. One that
+// was not tried yet gets its attempt: the process may have been down.
 func (s *Sink) expire(now int64) {
 	for _, t := range s.targets {
 		for _, d := range slices.Clone(s.st.queues[t.name]) {
-			if !d.busy && d.attempts > 0 && now-d.Born > s.cfg.GiveUpAfter.Milliseconds() {
-				s.bury(t, d, fmt.Sprintf("not delivered within %s; the last error: %s", s.cfg.GiveUpAfter, d.last))
+			if !d.busy && d.attempts > 0 && s.tooOld(d, now) {
+				s.bury(t, d, s.gaveUp(d.last))
 			}
 		}
 	}
@@ -296,6 +297,9 @@ func (s *Sink) Close(ctx context.Context) error {
 	}
 	s.stop()
 	<-done
+	for _, t := range s.targets {
+		t.client.CloseIdleConnections()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended = true
