@@ -85,10 +85,11 @@ func Defaults() Config {
 	}
 }
 
+// severities are in their order, the least first.
+func severities() []string { return []string{"info", "low", "medium", "high", "critical"} }
+
 // severityRank orders severities; 0 for one that is not known.
-func severityRank(s string) int {
-	return 1 + slices.Index([]string{"info", "low", "medium", "high", "critical"}, s)
-}
+func severityRank(s string) int { return 1 + slices.Index(severities(), s) }
 
 // Validate checks the fields and how they fit together.
 func (c *Config) Validate() error {

@@ -177,6 +177,33 @@ func sqlText(s string) string {
 	return b.String()
 }
 
+// conditions are the sink's filters, as SQL.
+func (c *Config) conditions() (where []string) {
+	list := func(values []string) string {
+		var out []string
+		for _, v := range values {
+			out = append(out, sqlText(v))
+		}
+		return strings.Join(out, ", ")
+	}
+	if !c.Shadow {
+		where = append(where, "mode != 'shadow'")
+	}
+	if least := severityRank(c.MinSeverity); least > severityRank("info") {
+		where = append(where, "severity IN ("+list(severities()[least-1:])+")")
+	}
+	if len(c.Rules) > 0 {
+		where = append(where, "rule_id IN ("+list(c.Rules)+")")
+	}
+	if len(c.Kinds) > 0 {
+		where = append(where, "kind IN ("+list(c.Kinds)+")")
+	}
+	if len(c.Labels) > 0 {
+		where = append(where, "hasAny(labels, ["+list(c.Labels)+"])")
+	}
+	return where
+}
+
 // query is the SQL that shows all detections of the alert.
 func (a *alert) query(cfg *Config) string {
 	var where []string
@@ -197,9 +224,7 @@ func (a *alert) query(cfg *Config) string {
 			where = append(where, col+" = "+value)
 		}
 	}
-	if !cfg.Shadow {
-		where = append(where, "mode = 'live'")
-	}
+	where = append(where, cfg.conditions()...)
 	at := func(ms int64) string {
 		return "fromUnixTimestamp64Milli(" + strconv.FormatInt(ms, 10) + ", 'UTC')"
 	}
