@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,6 +56,8 @@ func child() {
 	fatal(err)
 	s := k.(*Sink)
 	s.every = time.Millisecond
+	var later atomic.Int64 // that the clock is ahead
+	s.now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
 	fatal(s.Open(context.Background()))
 	committed := filepath.Join(dir, "committed")
 	n := 0
@@ -70,9 +73,7 @@ func child() {
 		fatal(os.Rename(committed+".tmp", committed))
 		time.Sleep(time.Millisecond)
 	}
-	s.mu.Lock() // the clock: everything is quiet for long
-	s.now = func() time.Time { return time.Now().Add(cfg.ResolveAfter + time.Second) }
-	s.mu.Unlock()
+	later.Store(int64(cfg.ResolveAfter + time.Second)) // everything is quiet for long
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		s.look(false)
 		s.mu.Lock()
