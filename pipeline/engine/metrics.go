@@ -15,8 +15,9 @@ import (
 	"github.com/sluicehq/sluice/pipeline/graph"
 )
 
-// Metrics counts what the engine does. It is a prometheus.Collector; Totals
-// gives the figures that a progress line shows.
+// Metrics counts what the engine does. It is a prometheus.Collector, and
+// collects too from each open sink that is one, which Describe cannot know.
+// Totals gives the figures that a progress line shows.
 type Metrics struct {
 	rowsIn, rowsOut, rejected, seconds, sinkRows, sinkErrors, epochs *prometheus.CounterVec
 	bytesIn, recordsIn                                               prometheus.Counter
@@ -106,7 +107,18 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	m.mu.Lock()
 	s, number, manifest := m.session, m.running, m.manifest
+	var own []prometheus.Collector // of sinks that count things of their own
+	if s != nil {
+		for _, k := range s.sinks { // they are open and do not change while the session is set
+			if c, ok := k.sink.(prometheus.Collector); ok {
+				own = append(own, c)
+			}
+		}
+	}
 	m.mu.Unlock()
+	for _, c := range own {
+		c.Collect(ch)
+	}
 	if number > 0 {
 		ch <- prometheus.MustNewConstMetric(generationDesc, prometheus.GaugeValue, float64(number), string(manifest))
 	}

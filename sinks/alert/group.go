@@ -1,0 +1,153 @@
+package alert
+
+import (
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/zeebo/xxh3"
+)
+
+// States of an alert. It is told of when its state is not what its last
+// message said; see due.
+const (
+	waiting  = "waiting" // nobody was told yet
+	firing   = "firing"
+	resolved = "resolved"
+)
+
+// alert is the state of one alert: a group within a window of event time. The
+// window begins at the detection that opened it, and ends when the group's next
+// detection is more than ResolveAfter later in event time. So which alerts there
+// are, and what each counts, follows from the group's rows and their order alone.
+// Only when a message is sent goes by the clock.
+type alert struct {
+	ID       string   `json:"id"`
+	GroupID  string   `json:"group_id"`
+	Pipeline string   `json:"pipeline"`
+	Group    []Pair   `json:"group"` // values as they are in the column, at most maxValue bytes of each
+	Types    []byte   `json:"types"` // of the columns: typeText, ...
+	Cut      []bool   `json:"cut"`   // the value was longer
+	Closed   bool     `json:"closed,omitempty"`
+	Rule     string   `json:"rule"`
+	Owner    string   `json:"owner"`
+	Kind     string   `json:"kind"`
+	Mode     string   `json:"mode"`
+	Severity string   `json:"severity"`       // the highest
+	Began    string   `json:"began_severity"` // of the first detection
+	Labels   []string `json:"labels"`
+	Authors  []uint64 `json:"authors"` // the least hashes, see estimate
+
+	RuleVersion uint32    `json:"rule_version"`
+	Count       int64     `json:"count"`
+	First       int64     `json:"first"` // event time, ms
+	Last        int64     `json:"last"`
+	Examples    []Example `json:"examples"`
+
+	// Of delivery; times are of the clock, ms.
+	State     string `json:"state"`
+	Seq       int    `json:"seq"`     // messages made
+	Told      int64  `json:"told"`    // Count in the last message
+	ToldAt    int64  `json:"told_at"` // when it was made
+	OpenedAt  int64  `json:"opened"`  // when the alert was made
+	TouchedAt int64  `json:"touched"` // when the last detection was written
+}
+
+// clone returns a copy that shares nothing that add changes.
+func (a *alert) clone() *alert {
+	c := *a
+	c.Labels, c.Authors, c.Examples = slices.Clone(a.Labels), slices.Clone(a.Authors), slices.Clone(a.Examples)
+	return &c
+}
+
+// sketchSize is the number of least hashes kept of an alert's authors.
+const sketchSize = 64
+
+// addAuthor puts an author into the sketch of the k least hashes (KMV:
+// Bar-Yossef et al., Counting distinct elements in a data stream, 2002).
+func addAuthor(sketch []uint64, author string) []uint64 {
+	h := xxh3.HashString(author)
+	i, there := slices.BinarySearch(sketch, h)
+	if there || i == sketchSize {
+		return sketch
+	}
+	sketch = slices.Insert(sketch, i, h)
+	return sketch[:min(len(sketch), sketchSize)]
+}
+
+// estimate returns the number of distinct authors; sure while all are in the
+// sketch. Otherwise the standard error is 1/sqrt(k-2), 13 %.
+func estimate(sketch []uint64) (n int64, sure bool) {
+	if len(sketch) < sketchSize {
+		return int64(len(sketch)), true
+	}
+	return int64((sketchSize-1)/(float64(sketch[sketchSize-1])/math.MaxUint64) + 0.5), false
+}
+
+// add counts a detection.
+func (a *alert) add(d *detection, examples int) {
+	a.Rule, a.Owner, a.Kind, a.Mode, a.RuleVersion = d.rule, d.owner, d.kind, d.mode, d.version
+	if severityRank(d.severity) > severityRank(a.Severity) {
+		a.Severity = d.severity
+	}
+	for _, l := range d.labels {
+		if len(a.Labels) < maxLabels && !slices.Contains(a.Labels, l) {
+			a.Labels = append(a.Labels, cut(l, maxValue))
+		}
+	}
+	if a.Count == 0 {
+		a.First, a.Last, a.Began = d.at, d.at, d.severity
+	}
+	a.First, a.Last = min(a.First, d.at), max(a.Last, d.at)
+	a.Count++
+	a.Authors = addAuthor(a.Authors, d.author)
+	if len(a.Examples) < examples {
+		a.Examples = append(a.Examples, d.example())
+	}
+}
+
+// open begins an alert at detection d.
+func (s *Sink) open(group string, d *detection, pairs []Pair, types []byte, cuts []bool, now int64) *alert {
+	return &alert{
+		ID:      digest("alert", d.pipeline, s.name, group, strconv.FormatInt(d.at, 10), d.post),
+		GroupID: group, Pipeline: d.pipeline, Group: pairs, Types: types, Cut: cuts,
+		State: waiting, OpenedAt: now, TouchedAt: now,
+	}
+}
+
+// due says what the alert's next message is, "" for none now. When the sink is
+// closing nothing more is gathered, so there is nothing to wait for.
+func (a *alert) due(cfg *Config, now int64, closing bool) string {
+	wait, interval, quiet := cfg.GroupWait.Milliseconds(), cfg.GroupInterval.Milliseconds(), cfg.ResolveAfter.Milliseconds()
+	switch {
+	case a.State == waiting && (closing || a.Closed || now >= a.OpenedAt+wait):
+		return "firing"
+	case a.State == resolved && a.Told < a.Count && now >= a.ToldAt+interval:
+		return "firing" // it was quiet by the clock, and went on by event time
+	case a.State == resolved && a.Told < a.Count && a.Closed:
+		return "resolved" // with the figures at its end
+	case a.State == firing && (a.Closed || now >= a.TouchedAt+quiet):
+		return "resolved"
+	case a.State == firing && a.Told < a.Count && now >= a.ToldAt+interval:
+		return "updated"
+	}
+	return ""
+}
+
+// told takes down that a message is made.
+func (a *alert) told(status string, now int64) {
+	a.Seq++
+	a.Told, a.ToldAt, a.State = a.Count, now, firing
+	if status == "resolved" {
+		a.State = resolved
+	}
+}
+
+// over reports whether the alert needs to be kept no longer: all is told, and
+// no detection can belong to it any more, or none has for long.
+func (a *alert) over(cfg *Config, now int64) bool {
+	if a.State != resolved || a.Told < a.Count {
+		return false
+	}
+	return a.Closed || now >= a.TouchedAt+max(3600_000, 4*cfg.ResolveAfter.Milliseconds())
+}

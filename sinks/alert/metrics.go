@@ -1,0 +1,54 @@
+package alert
+
+import "github.com/prometheus/client_golang/prometheus"
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("sluice_alert_"+name, help, append([]string{"sink"}, labels...), nil)
+}
+
+var (
+	alertsDesc     = desc("alerts", "Alerts that are kept, by state.", "state")
+	queueDesc      = desc("queue_length", "Messages that wait for a target.", "target")
+	ageDesc        = desc("queue_age_seconds", "Age of the oldest message that waits for a target.", "target")
+	deliveriesDesc = desc("deliveries_total", "Attempts to deliver, by what came of them: sent, retried, dead.", "target", "result")
+	journalDesc    = desc("journal_bytes", "Size of the journal of alerts and messages.")
+)
+
+// Describe implements prometheus.Collector.
+func (s *Sink) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{alertsDesc, queueDesc, ageDesc, deliveriesDesc, journalDesc} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector. A sink that is not open has nothing.
+func (s *Sink) Collect(ch chan<- prometheus.Metric) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.st == nil || s.ended {
+		return
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, append([]string{s.name}, labels...)...)
+	}
+	states := map[string]int{waiting: 0, firing: 0, resolved: 0}
+	for _, a := range s.st.alerts {
+		states[a.State]++
+	}
+	for state, n := range states {
+		gauge(alertsDesc, float64(n), state)
+	}
+	gauge(journalDesc, float64(s.st.size))
+	now := s.now().UnixMilli()
+	for _, t := range s.targets {
+		q, age := s.st.queues[t.name], 0.0
+		if len(q) > 0 {
+			age = float64(now-q[0].Born) / 1000
+		}
+		gauge(queueDesc, float64(len(q)), t.name)
+		gauge(ageDesc, age, t.name)
+		for result, n := range map[string]int64{"sent": t.sent, "retried": t.retried, "dead": t.dead} {
+			ch <- prometheus.MustNewConstMetric(deliveriesDesc, prometheus.CounterValue, float64(n), s.name, t.name, result)
+		}
+	}
+}

@@ -1,0 +1,302 @@
+package alert
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+
+	"github.com/sluicehq/sluice/pipeline"
+)
+
+// record is one change of the store, whole or not at all.
+type record struct {
+	Keys   []string    `json:"keys,omitempty"`   // epochs that are counted with it
+	Alerts []*alert    `json:"alerts,omitempty"` // their new states
+	Drop   []string    `json:"drop,omitempty"`   // ids of alerts that are over
+	Add    []*delivery `json:"add,omitempty"`    // messages to be sent
+	Done   []string    `json:"done,omitempty"`   // ids of deliveries that need no more
+}
+
+// delivery is a message for one target.
+type delivery struct {
+	ID     string   `json:"id"`
+	Target string   `json:"target"`
+	Born   int64    `json:"born"` // of the clock, ms
+	Msg    *Message `json:"msg"`
+
+	attempts int
+	next     int64  // not before; of the clock, ms
+	last     string // error of the last attempt
+	busy     bool
+	gone     bool
+}
+
+// Bounds of the journal.
+const (
+	keptKeys  = 4096     // epochs remembered, more than one process may have to write again
+	compactAt = 16 << 20 // bytes beyond the last compaction after which it is written anew
+)
+
+// store is the sink's state: alerts, and the outbox. On disk it is a journal
+// of records, one a line: the CRC-32C of the JSON in hex, a space, the JSON.
+// A torn last line is what a crash leaves and is dropped; damage elsewhere is an
+// error. It is not safe for several goroutines; the sink's lock guards it.
+type store struct {
+	dir  string
+	sync bool
+	file *os.File
+	lock *os.File
+	size int64
+	base int64 // size after the last compaction
+
+	known   map[string]bool
+	keys    []string
+	alerts  map[string]*alert // by ID
+	current map[string]*alert // by GroupID: the one that is not closed
+	byID    map[string]*delivery
+	queues  map[string][]*delivery // by target, oldest first
+}
+
+func crc(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
+
+// openStore opens or makes the folder. Another process that has it is an error.
+func openStore(dir string, sync bool) (*store, error) {
+	st := &store{
+		dir: dir, sync: sync, known: map[string]bool{}, alerts: map[string]*alert{}, current: map[string]*alert{},
+		byID: map[string]*delivery{}, queues: map[string][]*delivery{},
+	}
+	// Messages quote posts: nobody else need read them.
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	var err error
+	if st.lock, err = os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return nil, err
+	}
+	if err := lock(st.lock); err != nil {
+		st.lock.Close()
+		return nil, fmt.Errorf("%s: another process has the folder: %w", dir, err)
+	}
+	if st.file, err = os.OpenFile(st.path(), os.O_RDWR|os.O_CREATE, 0o600); err == nil {
+		if err = st.load(); err == nil {
+			err = st.compact()
+		}
+	}
+	if err != nil {
+		st.close()
+		return nil, err
+	}
+	return st, nil
+}
+
+func (st *store) path() string { return filepath.Join(st.dir, "journal") }
+
+func (st *store) load() error {
+	in := bufio.NewReaderSize(st.file, 1<<20)
+	for {
+		line, err := in.ReadBytes('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if len(line) == 0 {
+			break
+		}
+		rec, ok := parseRecord(line)
+		if !ok {
+			if _, e := in.Peek(1); err == nil && e == nil {
+				return fmt.Errorf("%s: the line at byte %d is damaged: what was told is not known any more; "+
+					"move the folder away and start again, which may tell of the same things again", st.path(), st.size)
+			}
+			break // torn: what it says was not finished
+		}
+		st.size += int64(len(line))
+		st.apply(rec)
+	}
+	if err := st.file.Truncate(st.size); err != nil {
+		return err
+	}
+	_, err := st.file.Seek(st.size, io.SeekStart)
+	return err
+}
+
+func parseRecord(line []byte) (rec record, ok bool) {
+	body, ok := bytes.CutSuffix(line, []byte("\n"))
+	if !ok || len(body) < 10 || body[8] != ' ' {
+		return rec, false
+	}
+	want, err := strconv.ParseUint(string(body[:8]), 16, 32)
+	if err != nil || crc(body[9:]) != uint32(want) || json.Unmarshal(body[9:], &rec) != nil {
+		return rec, false
+	}
+	bad := slices.ContainsFunc(rec.Alerts, func(a *alert) bool { return a == nil }) ||
+		slices.ContainsFunc(rec.Add, func(d *delivery) bool { return d == nil || d.Msg == nil })
+	return rec, !bad
+}
+
+func appendRecord(dst []byte, rec record) ([]byte, error) {
+	body, err := json.Marshal(rec)
+	if err != nil {
+		return dst, err
+	}
+	dst = fmt.Appendf(dst, "%08x ", crc(body))
+	return append(append(dst, body...), '\n'), nil
+}
+
+// apply makes a change in memory.
+func (st *store) apply(rec record) {
+	for _, k := range rec.Keys {
+		st.known[k] = true
+		st.keys = append(st.keys, k)
+	}
+	for len(st.keys) > keptKeys {
+		delete(st.known, st.keys[0])
+		st.keys = st.keys[1:]
+	}
+	for _, a := range rec.Alerts {
+		st.alerts[a.ID] = a
+		if !a.Closed {
+			st.current[a.GroupID] = a
+		} else if c := st.current[a.GroupID]; c != nil && c.ID == a.ID {
+			delete(st.current, a.GroupID)
+		}
+	}
+	for _, id := range rec.Drop {
+		if a := st.alerts[id]; a != nil {
+			delete(st.alerts, id)
+			if st.current[a.GroupID] == a {
+				delete(st.current, a.GroupID)
+			}
+		}
+	}
+	for _, d := range rec.Add {
+		if st.byID[d.ID] == nil {
+			st.byID[d.ID] = d
+			st.queues[d.Target] = append(st.queues[d.Target], d)
+		}
+	}
+	for _, id := range rec.Done {
+		if d := st.byID[id]; d != nil {
+			d.gone = true
+			delete(st.byID, id)
+			q := st.queues[d.Target]
+			if i := slices.Index(q, d); i >= 0 {
+				st.queues[d.Target] = slices.Delete(q, i, i+1)
+			}
+		}
+	}
+}
+
+// commit writes a change to the journal and then makes it. After an error
+// nothing has changed.
+func (st *store) commit(rec record) error {
+	line, err := appendRecord(nil, rec)
+	if err != nil {
+		return err
+	}
+	n, err := st.file.Write(line)
+	if err == nil && n < len(line) {
+		err = io.ErrShortWrite
+	}
+	if err == nil && st.sync {
+		err = st.file.Sync()
+	}
+	if err != nil {
+		if e := st.file.Truncate(st.size); e != nil {
+			return fmt.Errorf("%w; and cutting the journal back failed: %w", err, e)
+		}
+		if _, e := st.file.Seek(st.size, io.SeekStart); e != nil {
+			return fmt.Errorf("%w; and cutting the journal back failed: %w", err, e)
+		}
+		return err
+	}
+	st.size += int64(len(line))
+	st.apply(rec)
+	if st.size > 2*st.base+compactAt {
+		// What was written is durable, so this is no error of the write: a
+		// journal that cannot be shortened now just stays long.
+		_ = st.compact()
+	}
+	return nil
+}
+
+// compact replaces the journal by one of what is there now.
+func (st *store) compact() error {
+	tmp := st.path() + ".tmp"
+	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	out, size := bufio.NewWriterSize(f, 1<<20), int64(0)
+	var line []byte
+	put := func(rec record) {
+		if err == nil {
+			if line, err = appendRecord(line[:0], rec); err == nil {
+				_, err = out.Write(line)
+				size += int64(len(line))
+			}
+		}
+	}
+	put(record{Keys: st.keys})
+	for _, a := range st.alerts {
+		put(record{Alerts: []*alert{a}})
+	}
+	for _, q := range st.queues {
+		for _, d := range q {
+			put(record{Add: []*delivery{d}})
+		}
+	}
+	if err == nil {
+		err = out.Flush()
+	}
+	if err == nil && st.sync {
+		err = f.Sync()
+	}
+	if err == nil {
+		err = os.Rename(tmp, st.path())
+	}
+	if err != nil {
+		f.Close()
+		return errors.Join(err, os.Remove(tmp))
+	}
+	st.file.Close()
+	st.file, st.size, st.base = f, size, size
+	if st.sync {
+		return syncDir(st.dir)
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+func (st *store) close() {
+	if st.file != nil {
+		st.file.Close()
+	}
+	st.lock.Close()
+}
+
+// classify marks errors that pass when somebody makes room.
+func classify(err error) error {
+	for _, passing := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.EINTR, syscall.EAGAIN} {
+		if errors.Is(err, passing) {
+			return pipeline.Retryable(err)
+		}
+	}
+	return err
+}
