@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/zeebo/xxh3"
 )
@@ -84,19 +85,32 @@ func estimate(sketch []uint64) (n int64, sure bool) {
 	return int64((sketchSize-1)/(float64(sketch[sketchSize-1])/math.MaxUint64) + 0.5), false
 }
 
+// keep puts a view of a record's text into dst, as a text of its own where it
+// is another than before.
+func keep(dst *string, view string) {
+	if view = cut(view, maxValue); *dst != view {
+		*dst = strings.Clone(view)
+	}
+}
+
 // add counts a detection.
 func (a *alert) add(d *detection, examples int) {
-	a.Rule, a.Owner, a.Kind, a.Mode, a.RuleVersion = d.rule, d.owner, d.kind, d.mode, d.version
+	a.RuleVersion = d.version
+	keep(&a.Rule, d.rule)
+	keep(&a.Owner, d.owner)
+	keep(&a.Kind, d.kind)
+	keep(&a.Mode, d.mode)
 	if severityRank(d.severity) > severityRank(a.Severity) {
-		a.Severity = d.severity
+		keep(&a.Severity, d.severity)
 	}
 	for _, l := range d.labels {
-		if len(a.Labels) < maxLabels && !slices.Contains(a.Labels, l) {
-			a.Labels = append(a.Labels, cut(l, maxValue))
+		if l = cut(l, maxValue); len(a.Labels) < maxLabels && !slices.Contains(a.Labels, l) {
+			a.Labels = append(a.Labels, strings.Clone(l))
 		}
 	}
 	if a.Count == 0 {
-		a.First, a.Last, a.Began = d.at, d.at, d.severity
+		a.First, a.Last = d.at, d.at
+		keep(&a.Began, d.severity)
 	}
 	a.First, a.Last = min(a.First, d.at), max(a.Last, d.at)
 	a.Count++

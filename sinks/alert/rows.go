@@ -135,15 +135,9 @@ func (r *reader) head(row int) *detection {
 	return d
 }
 
-// rest reads the remaining fields, with texts of its own.
+// rest reads the remaining fields.
 func (r *reader) rest(row int) {
 	d := &r.d
-	for _, p := range []*string{&d.rule, &d.owner, &d.kind, &d.mode, &d.severity} {
-		*p = strings.Clone(cut(*p, maxValue))
-	}
-	for i := range d.labels {
-		d.labels[i] = strings.Clone(cut(d.labels[i], maxValue))
-	}
 	d.text = r.text[7].Value(row)
 	d.at = int64(r.rec.Column(r.at).(*array.Timestamp).Value(row))
 	d.version = r.rec.Column(r.version).(*array.Uint32).Value(row)
