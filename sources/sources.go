@@ -5,6 +5,7 @@ import (
 	"github.com/sluicehq/sluice/pipeline"
 	"github.com/sluicehq/sluice/sources/file"
 	"github.com/sluicehq/sluice/sources/generate"
+	"github.com/sluicehq/sluice/sources/kafka"
 )
 
 // All returns the factories of all sources, sorted by name.
@@ -12,5 +13,6 @@ func All() []pipeline.Factory {
 	return []pipeline.Factory{
 		file.Factory(),
 		generate.Factory(),
+		kafka.Factory(),
 	}
 }
