@@ -6,6 +6,7 @@ import (
 	"github.com/sluicehq/sluice/sinks/clickhouse"
 	"github.com/sluicehq/sluice/sinks/discard"
 	"github.com/sluicehq/sluice/sinks/file"
+	"github.com/sluicehq/sluice/sinks/kafka"
 	"github.com/sluicehq/sluice/sinks/stdout"
 )
 
@@ -15,6 +16,7 @@ func All() []pipeline.Factory {
 		clickhouse.Factory(),
 		discard.Factory(),
 		file.Factory(),
+		kafka.Factory(),
 		stdout.Factory(),
 	}
 }

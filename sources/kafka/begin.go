@@ -18,14 +18,28 @@ import (
 // the engine opens the source again.
 const askTimeout = 10_000
 
+// askSlice is how long one of several attempts to ask takes, in ms.
+const askSlice = 1_000
+
 // find lists the partitions of the topics, sorted, and finds where each begins
 // and ends.
-func (s *source) find(_ context.Context, resume map[string]pipeline.Resume) error {
+func (s *source) find(ctx context.Context, resume map[string]pipeline.Resume) error {
 	c := s.consumers[0]
 	for _, topic := range s.cfg.Topics {
-		md, err := c.GetMetadata(&topic, false, askTimeout)
+		var md *client.Metadata
+		var err error
+		for range askTimeout / askSlice { // a refusal shows between two questions
+			md, err = c.GetMetadata(&topic, false, askSlice)
+			if err == nil {
+				break
+			}
+			err = s.unreachable(c, fmt.Errorf("kafka: asking for topic %s: %w", topic, kafka.Classify(err)))
+			if _, again := pipeline.IsRetryable(err); !again || ctx.Err() != nil {
+				return err
+			}
+		}
 		if err != nil {
-			return s.unreachable(c, fmt.Errorf("kafka: asking for topic %s: %w", topic, kafka.Classify(err)))
+			return err
 		}
 		t := md.Topics[topic]
 		if t.Error.Code() != client.ErrNoError {
