@@ -25,9 +25,9 @@ die() {
 	exit 1
 }
 
-if [ -n "${SLUICE_KAFKA_LIBS:-}" ]; then
-	[ -d "$SLUICE_KAFKA_LIBS" ] || die "SLUICE_KAFKA_LIBS is $SLUICE_KAFKA_LIBS, and there is no such folder; correct it, or unset it"
-	printf '%s\n' "$SLUICE_KAFKA_LIBS"
+if [ -n "${KAFKA_LIB_PATH:-}" ]; then
+	[ -d "$KAFKA_LIB_PATH" ] || die "KAFKA_LIB_PATH is $KAFKA_LIB_PATH, and there is no such folder; correct it, or unset it"
+	printf '%s\n' "$KAFKA_LIB_PATH"
 	exit 0
 fi
 
@@ -70,7 +70,7 @@ if ! (cd "$work" && mvn -q -B dependency:copy-dependencies -DincludeScope=runtim
 	without "Maven could not bring the jars"
 fi
 (cd "$work/libs" && sums -- *.jar) | sed 's/ \*/  /' | LC_ALL=C sort -k 2 >"$work/sums"
-if [ -n "${SLUICE_KAFKA_WRITE_PIN:-}" ]; then
+if [ -n "${KAFKA_WRITE_PIN:-}" ]; then
 	cp "$work/sums" "$here/pin"
 fi
 if ! cmp -s "$work/sums" "$here/pin"; then

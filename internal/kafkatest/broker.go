@@ -1,7 +1,7 @@
 // Package kafkatest starts a Kafka broker for tests: Apache Kafka itself where
 // it is at hand, and librdkafka's mock cluster everywhere else.
 //
-// Apache Kafka is at hand when SLUICE_KAFKA_LIBS names the folder with its jars,
+// Apache Kafka is at hand when KAFKA_LIB_PATH names the folder with its jars,
 // as deploy/kafka/fetch.sh prints it and `make test` sets it. It is then
 // expected: a test fails when it does not start. The mock cluster has topics,
 // groups and offsets, but keeps nothing, authenticates nobody and can not be
@@ -37,14 +37,14 @@ type Broker struct {
 // it is; the log of a real one is shown if the test failed.
 func Start(tb testing.TB) *Broker {
 	tb.Helper()
-	libs := os.Getenv("SLUICE_KAFKA_LIBS")
+	libs := os.Getenv("KAFKA_LIB_PATH")
 	if libs == "" {
 		mock, err := kafka.NewMockCluster(1)
 		if err != nil {
 			tb.Fatalf("kafkatest: %v", err)
 		}
 		tb.Cleanup(mock.Close)
-		tb.Log("broker: librdkafka's mock cluster (SLUICE_KAFKA_LIBS is not set: see deploy/kafka/fetch.sh)")
+		tb.Log("broker: librdkafka's mock cluster (KAFKA_LIB_PATH is not set: see deploy/kafka/fetch.sh)")
 		return &Broker{Servers: mock.BootstrapServers(), mock: mock}
 	}
 	s, err := newServer(libs, tb.TempDir())
@@ -52,7 +52,7 @@ func Start(tb testing.TB) *Broker {
 		err = s.start()
 	}
 	if err != nil {
-		tb.Fatalf("kafkatest: Apache Kafka is expected, since SLUICE_KAFKA_LIBS is %s, and did not start: %v", libs, err)
+		tb.Fatalf("kafkatest: Apache Kafka is expected, since KAFKA_LIB_PATH is %s, and did not start: %v", libs, err)
 	}
 	tb.Cleanup(func() {
 		s.kill()
@@ -71,7 +71,7 @@ func (b *Broker) Real() bool { return b.real != nil }
 func (b *Broker) NeedReal(tb testing.TB, why string) {
 	tb.Helper()
 	if b.real == nil {
-		tb.Skipf("needs Apache Kafka, %s: set SLUICE_KAFKA_LIBS to what deploy/kafka/fetch.sh prints", why)
+		tb.Skipf("needs Apache Kafka, %s: set KAFKA_LIB_PATH to what deploy/kafka/fetch.sh prints", why)
 	}
 }
 
