@@ -10,6 +10,7 @@ package kafkatest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -145,7 +146,8 @@ func (b *Broker) Produce(tb testing.TB, messages ...kafka.Message) {
 	for i := range messages {
 		for {
 			err := p.Produce(&messages[i], reports)
-			if ke, ok := err.(kafka.Error); ok && ke.Code() == kafka.ErrQueueFull {
+			var ke kafka.Error
+			if errors.As(err, &ke) && ke.Code() == kafka.ErrQueueFull {
 				p.Flush(100)
 				continue
 			}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	client "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
@@ -155,5 +156,26 @@ func TestSASL(t *testing.T) {
 				t.Errorf("%s with a wrong password: %v", mechanism, err)
 			}
 		}
+	}
+}
+
+// TestCloseWithoutBroker checks that a stop does not wait for a broker that is
+// away, though there is an offset to commit.
+func TestCloseWithoutBroker(t *testing.T) {
+	b := kafkatest.Start(t)
+	b.NeedReal(t, "to be stopped")
+	b.CreateTopic(t, "closing", 1, nil)
+	produceNumbered(t, b, "closing", 1, 100)
+	var killed time.Time
+	p := newTestPlan(t, b.Servers, func(c *Config) { c.Topics = []string{"closing"} })
+	_, err := read(t, p, nil, func(r *result) bool {
+		if len(r.posts) > 0 {
+			b.Kill()
+			killed = time.Now()
+		}
+		return !killed.IsZero()
+	})
+	if took := time.Since(killed); err != nil || took > 20*time.Second {
+		t.Errorf("closing took %s, error %v", took, err)
 	}
 }

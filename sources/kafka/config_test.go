@@ -48,8 +48,7 @@ func TestConfig(t *testing.T) {
 		{"wrong value", func(c *Config) { c.Settings = map[string]string{"fetch.min.bytes": "many"} }, []string{"settings.fetch.min.bytes"}},
 		{"reserved", func(c *Config) {
 			c.Settings = map[string]string{"group.id": "x", "sasl.password": "x", "go.batch.producer": "true"}
-		},
-			[]string{"settings.go.batch.producer", "settings.group.id", "settings.sasl.password"}},
+		}, []string{"settings.go.batch.producer", "settings.group.id", "settings.sasl.password"}},
 		{"nothing", func(c *Config) { c.Brokers, c.Topics = nil, nil }, []string{"brokers", "topics"}},
 		{"topics", func(c *Config) { c.Topics = []string{"a/b", "x", "x"} }, []string{"topics.0", "topics.2"}},
 		{"start", func(c *Config) { c.Start = "yesterday" }, []string{"start"}},

@@ -84,6 +84,9 @@ func (p *plan) settings(logs *kafka.Logs) *client.ConfigMap {
 	own := client.ConfigMap{
 		"group.id": p.group, "enable.auto.commit": true, "auto.commit.interval.ms": 1000, "enable.auto.offset.store": false,
 		"auto.offset.reset": "error", "enable.partition.eof": true,
+		// There is no session, but closing waits this long for a broker that is
+		// away to take the last offsets.
+		"session.timeout.ms":         6000,
 		"queued.max.messages.kbytes": max(int(p.cfg.Prefetch>>10)/p.cfg.Consumers, 1),
 	}
 	if logs != nil {

@@ -232,7 +232,7 @@ func (s *source) release() {
 		s.cancel()
 	}
 	s.running.Wait()
-	for s.chunks != nil && len(s.chunks) > 0 {
+	for len(s.chunks) > 0 {
 		c := <-s.chunks
 		c.Release()
 	}
