@@ -27,6 +27,7 @@ import (
 	"github.com/sluicehq/sluice/operators/language"
 	"github.com/sluicehq/sluice/operators/match"
 	"github.com/sluicehq/sluice/operators/normalize"
+	"github.com/sluicehq/sluice/operators/score"
 	"github.com/sluicehq/sluice/operators/tokenize"
 	"github.com/sluicehq/sluice/pipeline"
 )
@@ -215,6 +216,20 @@ func BenchmarkSteps(b *testing.B) {
 				cfg.MinHash.Bands = 16
 				benchStep(b, mem, files, append(steps[:2:2], step{fingerprint.Factory(), cfg}), recs, size/len(in))
 			})
+			for _, c := range []normalize.Config{
+				{Views: []string{normalize.Folded}},
+				{Views: []string{normalize.Folded}, Evasion: true},
+				{Views: []string{normalize.Folded, normalize.Skeleton, normalize.Squeezed}},
+				{Views: []string{normalize.Folded, normalize.Skeleton, normalize.Squeezed}, Evasion: true},
+			} {
+				b.Run(fmt.Sprintf("normalize-%d-views-evasion-%v", len(c.Views), c.Evasion), func(b *testing.B) {
+					benchStep(b, mem, files, []step{{normalize.Factory(), &c}}, recs, size/len(in))
+				})
+			}
+			b.Run("match-10k-squeezed", func(b *testing.B) {
+				squeezed := step{match.Factory(), &match.Config{Lists: map[string]match.List{"list": {Path: "small.txt", View: "squeezed"}}}}
+				benchStep(b, mem, files, append(steps[:3:3], squeezed), recs, size/len(in))
+			})
 			b.Run("match-10k", func(b *testing.B) {
 				benchStep(b, mem, files, append(steps[:3:3], list("small.txt")), recs, size/len(in))
 			})
@@ -224,6 +239,17 @@ func BenchmarkSteps(b *testing.B) {
 			for _, kind := range []string{"substrings-10k", "regexes-1k", "prefixes-10k", "wildcards-10k", "urls-10k", "mixed-10k"} {
 				b.Run("match-"+kind, func(b *testing.B) {
 					benchStep(b, mem, files, append(steps[:3:3], list(kind+".txt")), recs, size/len(in))
+				})
+			}
+			// A model as `sluice train` makes it, then with fewer features or more
+			// buckets, to tell what costs.
+			for _, m := range []struct {
+				name              string
+				bits, least, most int
+			}{{"score-8-heads", 16, 3, 5}, {"score-8-heads-4-chars", 16, 4, 4}, {"score-8-heads-no-chars", 16, 0, 0}, {"score-8-heads-18-bits", 18, 3, 5}} {
+				files[m.name] = madeModel(8, m.bits, m.least, m.most)
+				b.Run(m.name, func(b *testing.B) {
+					benchStep(b, mem, files, append(steps[:3:3], step{score.Factory(), &score.Config{Model: m.name, Mode: "live", Explain: 8}}), recs, size/len(in))
 				})
 			}
 			b.Run("all-10k", func(b *testing.B) {

@@ -4,15 +4,20 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
+	"github.com/sluicehq/sluice/internal/model"
 	"github.com/sluicehq/sluice/operators"
 	"github.com/sluicehq/sluice/operators/fingerprint"
 	"github.com/sluicehq/sluice/operators/match"
+	"github.com/sluicehq/sluice/operators/normalize"
 	"github.com/sluicehq/sluice/operators/rules"
+	"github.com/sluicehq/sluice/operators/score"
 	"github.com/sluicehq/sluice/pipeline"
 	"github.com/sluicehq/sluice/pipeline/pipelinetest"
 )
@@ -33,6 +38,7 @@ var chainFiles = memFiles{
 - {term: "d?w", weight: -2, language: fr}
 - "d*w?"
 `,
+	"made.slm": madeModel(2, 10, 3, 5),
 	"rules.yaml": `
 - id: term-twice
   version: 1
@@ -55,19 +61,56 @@ var chainFiles = memFiles{
 `,
 }
 
+// madeModel returns the file of a model of random weights, with pieces of least
+// to most characters.
+func madeModel(heads, bits, least, most int) string {
+	card := model.Card{Name: "made", Version: 1, Features: model.Features{
+		View: "folded", Words: 2, PieceMin: least, PieceMax: most, Bits: bits, Norm: "sqrt", Text: model.Probe(),
+	}}
+	r := rand.New(rand.NewPCG(5, 6))
+	var weights [][]int8
+	var tables [][]float32
+	for h := range heads {
+		card.Heads = append(card.Heads, model.Head{Name: fmt.Sprintf("head%d", h), Scale: 0.01, Low: -4, High: 4, Threshold: 1})
+		w, table := make([]int8, 1<<bits), make([]float32, model.TableSize)
+		for i := range w {
+			w[i] = int8(r.IntN(255) - 127)
+		}
+		for i := range table {
+			table[i] = float32(i) / model.TableSize
+		}
+		weights, tables = append(weights, w), append(tables, table)
+	}
+	m, err := model.New(card, weights, tables)
+	if err != nil {
+		panic(err)
+	}
+	b, err := m.Encode()
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
 // chainConfig changes an operator's default config for the harness's chain.
 func chainConfig(cfg any) {
 	switch c := cfg.(type) {
+	case *normalize.Config:
+		c.Views, c.Evasion = []string{normalize.Folded, normalize.Skeleton, normalize.Squeezed}, true
 	case *fingerprint.Config:
 		c.MinHash.Bands = 16
 	case *match.Config:
 		c.Lists = map[string]match.List{
-			"terms": {Path: "terms.csv"},
-			"links": {Path: "links.txt", On: "url_domains"},
-			"kinds": {Path: "kinds.yaml"},
-			"urls":  {Terms: []string{"short.example/y"}, On: "urls"},
-			"tags":  {Terms: []string{"da*n"}, On: "hashtags", View: "raw"},
+			"terms":  {Path: "terms.csv"},
+			"links":  {Path: "links.txt", On: "url_domains"},
+			"kinds":  {Path: "kinds.yaml"},
+			"urls":   {Terms: []string{"short.example/y"}, On: "urls"},
+			"tags":   {Terms: []string{"da*n"}, On: "hashtags", View: "raw"},
+			"hidden": {Terms: []string{"zorvath", "krelling dawn", "зорват"}, View: "squeezed"},
+			"alike":  {Terms: []string{"zorvath"}, View: "skeleton"},
 		}
+	case *score.Config:
+		c.Model, c.Threshold = "made.slm", map[string]float64{"head0": 0.5, "head1": 0.4}
 	case *rules.Config:
 		c.Files = []string{"rules.yaml"}
 	}
@@ -90,6 +133,8 @@ func chainPosts(t testing.TB, mem memory.Allocator) arrow.Record {
 		{"text": "हिन्दी में एक वाक्य 👩‍👩‍👧‍👦 #tag @user $CASH 12,345.67 a@b.example"},
 		{"text": "ภาษาไทยไม่มีช่องว่าง zorvath krelling dawn zorvath"},
 		{"text": fmt.Sprintf("%0300d zorvath", 7)},
+		{"text": "z0rvath, z o r v a t h and zоrvаth; krelling d4wn, з0рват \u202ehtavroz\u202c z&#111;rvath"},
+		{"text": strings.Repeat("ᴢᴏʀᴠᴀᴛʜ zzzorvath 🇿🇴🇷🇻🇦🇹🇭 ", 20)},
 	}
 	return pipelinetest.Posts(t, mem, rows)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/sluicehq/sluice/operators/match"
 	"github.com/sluicehq/sluice/operators/normalize"
 	"github.com/sluicehq/sluice/operators/rules"
+	"github.com/sluicehq/sluice/operators/score"
 	"github.com/sluicehq/sluice/operators/tokenize"
 	"github.com/sluicehq/sluice/pipeline"
 )
@@ -20,6 +21,7 @@ func All() []pipeline.Factory {
 		language.Factory(),
 		fingerprint.Factory(),
 		match.Factory(),
+		score.Factory(),
 		rules.Factory(),
 	}
 }

@@ -43,7 +43,8 @@ func explainCommand() *cobra.Command {
 		Short: "Show what the steps make of one post: views, tokens, fingerprints, hits, scores, detections",
 		Long: `Explain runs one post through the steps of a pipeline and shows what each of
 them made of it, with the hits marked in the text. Without a pipeline it runs
-normalize, tokenize and fingerprint, and match for the terms of --term.
+normalize, tokenize, language and fingerprint, and match for the terms of
+--term. All views of the text are shown, those that the pipeline does not make too.
 
 The source is not read and nothing is written. Invisible and control characters
 are printed as escapes, so a hostile text does nothing to the terminal.`,
@@ -97,6 +98,9 @@ func (f *explainFlags) run(ctx context.Context, in io.Reader, out io.Writer) err
 		return err
 	}
 	defer e.release()
+	if err := e.addViews(ctx); err != nil {
+		return err
+	}
 	if f.format == "json" {
 		return e.json(out)
 	}
@@ -145,18 +149,26 @@ func (f *explainFlags) graph() (*graph.Graph, error) {
 		}
 		return b.graph, nil
 	}
-	steps := []any{"normalize", "tokenize", map[string]any{"fingerprint": map[string]any{}}}
+	steps := []any{
+		map[string]any{"normalize": map[string]any{"views": []string{"folded", "skeleton", "squeezed"}, "evasion": true}},
+		"tokenize", "language", map[string]any{"fingerprint": map[string]any{"minhash": map[string]any{"bands": 16}}},
+	}
 	if len(f.terms) > 0 {
 		list := map[string]any{"terms": f.terms, "view": f.view}
 		steps = append(steps, map[string]any{"match": map[string]any{"lists": map[string]any{"terms": list}}})
 	}
+	return buildSteps(steps, f.file.sets)
+}
+
+// buildSteps builds the graph of steps that no file has.
+func buildSteps(steps []any, sets []string) (*graph.Graph, error) {
 	raw, err := json.Marshal(map[string]any{
 		"pipeline": "explain", "source": map[string]any{"generate": map[string]any{}}, "steps": steps, "sinks": []any{"discard"},
 	})
 	if err != nil {
 		return nil, err
 	}
-	spec, err := config.Parse("explain", raw, config.Options{Sets: f.file.sets})
+	spec, err := config.Parse("explain", raw, config.Options{Sets: sets})
 	if err != nil {
 		return nil, usage(err)
 	}
@@ -166,6 +178,34 @@ func (f *explainFlags) graph() (*graph.Graph, error) {
 	}
 	g, err := graph.Build(spec, graph.Options{Registry: reg, WithoutSinks: true})
 	return g, usage(err)
+}
+
+// addViews adds the views that the steps have not made.
+func (e *explained) addViews(ctx context.Context) error {
+	if e.has(pipeline.ColTextFolded) && e.has(pipeline.ColTextSkeleton) && e.has(pipeline.ColTextSqueezed) {
+		return nil
+	}
+	g, err := buildSteps([]any{map[string]any{"normalize": map[string]any{"views": []string{"folded", "skeleton", "squeezed"}}}}, nil)
+	if err != nil {
+		return err
+	}
+	rec, err := postRecord(g, "explained", map[string]any{pipeline.ColText: e.text(pipeline.ColText)})
+	if err != nil {
+		return err
+	}
+	defer rec.Release()
+	views, err := explainRecord(ctx, g, rec)
+	if err != nil {
+		return err
+	}
+	defer views.release()
+	for _, c := range views.columns {
+		if c.step != "" && !e.has(c.field.Name) {
+			c.data.Retain()
+			e.columns = append(e.columns, c)
+		}
+	}
+	return nil
 }
 
 // wantsColor resolves the flag --color for a writer.

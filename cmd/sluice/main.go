@@ -78,7 +78,7 @@ Begin with:  sluice create > pipeline.yaml && sluice run pipeline.yaml`,
 	})
 	root.AddCommand(
 		runCommand(), validateCommand(), graphCommand(), testCommand(), explainCommand(), sqlCommand(), clickhouseCommand(),
-		componentsCommand(), createCommand(), versionCommand(), referenceCommand(),
+		componentsCommand(), createCommand(), trainCommand(), evalCommand(), versionCommand(), referenceCommand(),
 		&cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: `Exit codes:
   0  success
   1  something went wrong while running

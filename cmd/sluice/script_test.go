@@ -24,9 +24,11 @@ import (
 //	occupy VAR                   listen on a free port of 127.0.0.1, and put the address into $VAR
 //	zstd FROM TO [CUT]           compress a file, without its last CUT bytes
 //	posts FILE N                 write N plain posts as JSON lines
+//	labelled FILE N              write N posts with labels as CSV: every third has a word that the others lack
 func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"exits": scriptExits, "until": scriptUntil, "term": scriptTerm, "occupy": scriptOccupy, "zstd": scriptZstd, "posts": scriptPosts,
+		"labelled": scriptLabelled,
 	}
 }
 
@@ -112,4 +114,21 @@ func scriptPosts(ts *testscript.TestScript, neg bool, args []string) {
 		fmt.Fprintf(&b, `{"id":"p%d","created_at":"2026-01-01T00:00:%02dZ","author":{"id":"a%d"},"text":"post number %d"}`+"\n", i, i%60, i%7, i)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b.Bytes(), 0o600))
+}
+
+func scriptLabelled(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: labelled FILE N")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	b := []byte("class,tweet\n")
+	for i := range n {
+		if i%3 == 0 {
+			b = fmt.Appendf(b, "1,\"you, zorvath offers w%d\"\n", i)
+		} else {
+			b = fmt.Appendf(b, "0,a walk in the snow of w%d\n", i)
+		}
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
 }

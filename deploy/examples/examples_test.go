@@ -171,13 +171,14 @@ func TestListsAgainstTheTruth(t *testing.T) {
 			t.Errorf("%s with %v: %q", key, f.terms, f.text)
 		}
 	}
-	// What the folded view sees through, and what it does not.
-	for key, want := range map[string]float64{
+	// What the squeezed view sees through: all, but for some phrases that are
+	// spaced out as a whole.
+	for key, least := range map[string]float64{
 		"disguise/fullwidth": 1, "disguise/zero_width": 1, "disguise/diacritics": 1, "disguise/uppercase": 1, "disguise/tatweel": 1,
-		"disguise/leet": 0, "disguise/spaced": 0, "disguise/repeated": 0, "disguise/homoglyph": 0,
+		"disguise/leet": 1, "disguise/spaced": 0.6, "disguise/repeated": 0.98, "disguise/homoglyph": 1,
 	} {
-		if posts[key] == 0 || float64(hits[key]) != want*float64(posts[key]) {
-			t.Errorf("%s: %d of %d found, want the share %.0f", key, hits[key], posts[key], want)
+		if posts[key] == 0 || float64(hits[key]) < least*float64(posts[key]) {
+			t.Errorf("%s: %d of %d found, want at least the share %.2f", key, hits[key], posts[key], least)
 		}
 	}
 	if context["news/counter_unlisted"] != 0 || posts["news/counter_unlisted"] == 0 {

@@ -9,6 +9,7 @@
 //	terms    token hashes -> hits of term lists: words and phrases
 //	pattern  text -> hits of prefixes, wildcards, substrings, expressions, URLs
 //	lang     text -> language, with a confidence
+//	disguise text -> hits of words in disguise, the views skeleton and squeezed
 //
 // The generated tables come from the Unicode Character Database, whose files
 // are not in the tree; set UCD to their folder (default: conformance/ucd in

@@ -53,11 +53,12 @@ type batch struct {
 	mapped         int32
 	row            int32 // of the last hit, and how many the running finder has there
 	inRow          int
+	before, begun  int // where the hits of the finder before the running one begin, and those of this
 }
 
 // begin takes the next batch.
 func (b *batch) begin(rec arrow.Record) {
-	b.rec, b.hits, b.mapped = rec, b.hits[:0], -1
+	b.rec, b.hits, b.mapped, b.begun = rec, b.hits[:0], -1, 0
 	if b.plan.text >= 0 {
 		b.text = column.ViewStrings(rec.Column(b.plan.text))
 	}
@@ -72,6 +73,7 @@ func (b *batch) begin(rec arrow.Record) {
 // run runs one finder.
 func (b *batch) run(f finder) {
 	b.row, b.inRow = -1, 0
+	b.before, b.begun = b.begun, len(b.hits)
 	f.find(b)
 }
 

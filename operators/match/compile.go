@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/termlist"
 	"github.com/sluicehq/sluice/internal/text"
+	"github.com/sluicehq/sluice/internal/text/disguise"
 	"github.com/sluicehq/sluice/internal/text/fold"
 	"github.com/sluicehq/sluice/internal/text/pattern"
 	"github.com/sluicehq/sluice/internal/text/terms"
@@ -47,6 +48,7 @@ type compiler struct {
 	instructions int
 	bareRegexes  int
 	bareGlobs    int
+	disguised    *disguise.Builder // nil until a term is looked for in disguise
 }
 
 // builder collects the terms of one target.
@@ -65,7 +67,7 @@ type builder struct {
 
 // add compiles one list.
 func (c *compiler) add(name string, l *List) error {
-	if err := c.columns(target{l.on(), l.view()}); err != nil {
+	if err := c.columns(target{l.on(), searched(l.view())}); err != nil {
 		err = fmt.Errorf("match: list %q: %w", name, err)
 		if l.on() != pipeline.ColText {
 			return &pipeline.FieldError{Path: "lists." + name + ".on", Err: err}
@@ -161,15 +163,18 @@ func (c *compiler) entry(p part, e *termlist.Entry, done *compiled, first uint32
 	}
 	if t.view == termlist.Unset {
 		t.view = done.view
-	} else if err := checkView(t.view.String()); err != nil {
+	} else if err := checkView(t.view.String(), done.on); err != nil {
 		return err
 	}
-	to := target{done.on, t.view}
+	to := target{done.on, searched(t.view)}
 	if err := c.columns(to); err != nil {
 		return err
 	}
 	c.terms = append(c.terms, t)
 	same, err := c.compile(c.target(to), e, first)
+	if err == nil && same < 0 && disguises(t.view) && e.Match == termlist.Whole {
+		c.disguise(uint32(len(c.terms) - 1))
+	}
 	if err != nil || same >= 0 {
 		c.terms = c.terms[:len(c.terms)-1]
 	}
@@ -319,10 +324,8 @@ func (c *compiler) word(b *builder, s string) (tag bool, err error) {
 			return false, nil
 		}
 	}
-	for _, k := range c.tokens.Kind {
-		if k == text.Bigram {
-			return false, errors.New("'*' and '?' are for words, and this script has no spaces between them: without marks it is found anywhere")
-		}
+	if slices.Contains(c.tokens.Kind, text.Bigram) {
+		return false, errors.New("'*' and '?' are for words, and this script has no spaces between them: without marks it is found anywhere")
 	}
 	return false, errors.New(`'*' and '?' are for single words; write "\*" or "\?" for the mark itself, or use match: regex`)
 }

@@ -23,7 +23,7 @@ type Config struct {
 type List struct {
 	Path  string   `koanf:"path" doc:"file of terms: .csv with a column term, .yaml with a list of strings or maps, or text with one term a line and # comments"`
 	Terms []string `koanf:"terms" doc:"further terms, written here"`
-	View  string   `koanf:"view" doc:"folded (default): terms and posts are folded first; raw: compared byte for byte. A term's own view goes before it"`
+	View  string   `koanf:"view" doc:"folded (default): terms and posts are folded first; skeleton: look-alike letters are undone too; squeezed: and digits for letters, repeats, letters spaced apart or masked; raw: compared byte for byte. A term's own view goes before it"`
 	Match string   `koanf:"match" doc:"of terms that name none: whole, prefix, wildcard, substring, regex or url. Default: the marks in the term tell, else whole; url on the column urls"`
 	On    string   `koanf:"on" doc:"text (default), or a column of strings of which a value must match a term: url_domains (or be below it), urls, hashtags, author_handle, ...; or a column of hashes, which makes the list a bank of them: text_hash, simhash, media_hashes"`
 	// Distance is nil where none is given.
@@ -80,7 +80,7 @@ func (c *Config) Validate() error {
 			fail("", "the list has no terms: give path or terms")
 		}
 		if l.View != "" {
-			if err := checkView(l.View); err != nil {
+			if err := checkView(l.View, l.on()); err != nil {
 				fail(".view", "%w", err)
 			}
 		}
@@ -94,11 +94,11 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// checkView refuses what is no view, or one that lists cannot name.
-func checkView(name string) error {
+// checkView refuses what is no view of a column.
+func checkView(name, on string) error {
 	v, err := termlist.ParseView(name)
-	if err == nil && v != termlist.Raw && v != termlist.Folded {
-		err = fmt.Errorf("lists are not held against the view %q: use raw or folded", name)
+	if err == nil && disguises(v) && on != pipeline.ColText {
+		err = fmt.Errorf("the view %q is one of the text, not of %q: use raw or folded", name, on)
 	}
 	return err
 }

@@ -19,6 +19,10 @@ the first by place. A post that has 4,096 may have more.
 | ` + "`regex`" + ` | ` + "`regex:colou?rs?`" + ` | an expression of [RE2](https://golang.org/s/re2syntax), at most 16 hits in a post. It is run where a literal of three bytes that it needs is found; one that needs none runs on every post (16 of these at most, with a warning). ` + "`\\b` and `\\w`" + ` know ASCII only |
 | ` + "`url`" + ` | ` + "`url:example.com/path`" + ` | URLs of that host or one below it, with that path or one below it, and its query up to a ` + "`&`" + `. Scheme, ` + "`www.`" + `, user, port and case do not count (in the view raw the case of the path does), and Punycode is decoded |
 
+A term of the view ` + "`skeleton` or `squeezed`" + ` is looked for in the folded text, and whole words and phrases of words of three letters or more
+also where they are in disguise, but not in URLs, e-mail addresses and mentions. Each occurrence is reported once, with the first view that
+shows it and the kinds of disguise, such as ` + "`leet+spaced`" + `.
+
 Marks are read in all formats where neither the term nor the list names a match: ` + "`regex:`, `substring:`, `url:`, `prefix:`, `wildcard:`, `whole:`" + ` at
 the beginning, then ` + "`*` and `?`" + ` in a single word. A backslash takes the meaning of ` + "`*`, `?`, `#`" + ` and of itself away: ` + "`5\\*`" + `. A ` + "`?`" + ` at the end of a
 word is a question mark, and URLs that begin with a scheme or ` + "`www.`" + ` have no marks. Where a match is named, the term is taken as it stands

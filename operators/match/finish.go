@@ -56,6 +56,7 @@ func (c *compiler) finish() error {
 		if set := b.words.Build(); set.Len() > 0 {
 			if b.on == pipeline.ColText {
 				c.searches = append(c.searches, &wordSearch{at, set})
+				c.hidden(b)
 			} else {
 				c.searches = append(c.searches, &valueSearch{at, set, b.on == pipeline.ColURLDomains})
 			}

@@ -48,6 +48,8 @@ func TestValidate(t *testing.T) {
 		{map[string]List{"a": {}}, "lists.a", "no terms"},
 		{map[string]List{"A-b": {Terms: one}}, "lists.A-b", "does not fit into rules"},
 		{map[string]List{"a": {Terms: one, View: "upper"}}, "lists.a.view", `no view is called "upper"`},
+		{map[string]List{"a": {Terms: one, View: "squeezed"}}, "", ""},
+		{map[string]List{"a": {Terms: one, View: "skeleton", On: "hashtags"}}, "lists.a.view", `the view "skeleton" is one of the text, not of "hashtags"`},
 	} {
 		err := (&Config{Lists: c.lists}).Validate()
 		var fe *pipeline.FieldError

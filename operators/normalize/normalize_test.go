@@ -1,7 +1,9 @@
 package normalize
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/sluicehq/sluice/internal/column"
 	"github.com/sluicehq/sluice/internal/text/fold"
 	"github.com/sluicehq/sluice/pipeline"
+	"github.com/sluicehq/sluice/pipeline/pipelinetest"
 )
 
 func TestValidate(t *testing.T) {
@@ -70,4 +73,46 @@ func TestFoldLong(t *testing.T) {
 		}
 	}
 	out.Release()
+}
+
+// TestColumns checks the columns of each config, with their values.
+func TestColumns(t *testing.T) {
+	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
+	defer mem.AssertSize(t, 0)
+	rec := pipelinetest.Posts(t, mem, []pipelinetest.Row{{"text": "Z0rvath"}, {"text": "z\u043er\u200bvath aab"}})
+	defer rec.Release()
+	for _, c := range []struct {
+		config Config
+		want   map[string]string
+	}{
+		{Config{Views: []string{Folded}}, map[string]string{pipeline.ColTextFolded: `["z0rvath" "z\u043ervath aab"]`}},
+		{Config{Views: []string{Squeezed}}, map[string]string{pipeline.ColTextSqueezed: `["zorvath" "zorvath aab"]`}},
+		{Config{Views: []string{Squeezed, Folded, Skeleton}, Evasion: true}, map[string]string{
+			pipeline.ColTextFolded: `["z0rvath" "z\u043ervath aab"]`, pipeline.ColTextSkeleton: `["z0rvath" "zorvath aab"]`, pipeline.ColTextSqueezed: `["zorvath" "zorvath aab"]`,
+			pipeline.ColInvisibleChars: "[0 1]", pipeline.ColMixedScript: "[0 1]", pipeline.ColFoldDistance: "[0 0.083333336]", pipeline.ColEntropy: "[2.807355 3.188722]",
+		}},
+		{Config{Views: []string{Folded}, Evasion: true}, map[string]string{pipeline.ColTextFolded: `["z0rvath" "z\u043ervath aab"]`, pipeline.ColMixedScript: "[0 1]"}},
+	} {
+		plan, err := Factory().PlanOperator(pipeline.BuildContext{Mem: mem}, &c.config, rec.Schema())
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = plan.New().Process(context.Background(), pipeline.Batch{Record: rec}, func(b pipeline.Batch) error {
+			defer b.Record.Release()
+			added := int(b.Record.NumCols() - rec.NumCols())
+			if added < len(c.want) {
+				t.Errorf("%+v: %d columns added", c.config, added)
+			}
+			for name, want := range c.want {
+				col := b.Record.Column(b.Record.Schema().FieldIndices(name)[0])
+				if got := fmt.Sprint(col); got != strings.ReplaceAll(want, `\u043e`, "\u043e") {
+					t.Errorf("%+v: %s is %s, want %s", c.config, name, got, want)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -35,6 +35,9 @@ func storedColumns(schema *arrow.Schema, types map[string]string) ([]column, err
 		if err != nil {
 			return nil, fmt.Errorf("column %q: %w", f.Name, err)
 		}
+		if ddl == "String" && fewValues(f.Name) {
+			ddl = "LowCardinality(String)"
+		}
 		if want, ok := types[f.Name]; ok {
 			if !compatible(want, ddl) {
 				return nil, fmt.Errorf("columns.%s: type %s cannot hold the pipeline's %s; write %s, or leave the entry out",
@@ -46,6 +49,10 @@ func storedColumns(schema *arrow.Schema, types map[string]string) ([]column, err
 	}
 	return out, nil
 }
+
+// fewValues reports whether a column that steps add has few values: a table has
+// them as numbers then.
+func fewValues(name string) bool { return name == pipeline.ColLanguage }
 
 // maxColumnName bounds a column's name, in bytes.
 const maxColumnName = 128

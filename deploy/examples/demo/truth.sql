@@ -34,6 +34,5 @@ ORDER BY place, share DESC, detail
 FORMAT TSVRaw;
 
 SELECT arrayJoin([
-    '  Missed are disguises that folding leaves as they are, such as digits for',
-    '  letters. Flagged in vain is counter-speech without a word of news_context.txt.'])
+    '  Flagged in vain is counter-speech without a word of news_context.txt.'])
 FORMAT TSVRaw;

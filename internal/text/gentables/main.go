@@ -33,6 +33,8 @@ func main() {
 		filepath.Join("fold", "tables.go"):  writeFold,
 		filepath.Join("token", "tables.go"): writeClasses,
 		filepath.Join("lang", "tables.go"):  writeScripts,
+
+		filepath.Join("disguise", "tables.go"): writeDisguise,
 	} {
 		var b bytes.Buffer
 		write(u, &b)

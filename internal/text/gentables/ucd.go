@@ -24,6 +24,8 @@ type ucd struct {
 	bidi      map[rune]bool   // Bidi_Control
 	emoji     map[rune]bool
 	emojiMod  map[rune]bool
+
+	confusable map[rune][]rune // confusables.txt of UTS #39: the prototype
 }
 
 // load reads the files of folder dir.
@@ -31,6 +33,7 @@ func load(dir string) (*ucd, error) {
 	u := &ucd{
 		ccc: map[rune]uint8{}, decomp: map[rune][]rune{}, canonical: map[rune]bool{}, excluded: map[rune]bool{},
 		casefold: map[rune][]rune{}, ignorable: map[rune]bool{}, bidi: map[rune]bool{}, emoji: map[rune]bool{}, emojiMod: map[rune]bool{},
+		confusable: map[rune][]rune{},
 	}
 	version := false
 	steps := []struct {
@@ -51,6 +54,7 @@ func load(dir string) (*ucd, error) {
 		{"PropList.txt", set("Bidi_Control", u.bidi)},
 		{"emoji-data.txt", set("Emoji", u.emoji)},
 		{"emoji-data.txt", set("Emoji_Modifier", u.emojiMod)},
+		{"confusables.txt", u.confusables},
 	}
 	for _, s := range steps {
 		v, err := read(filepath.Join(dir, s.file), s.row)

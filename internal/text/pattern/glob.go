@@ -55,7 +55,7 @@ func NewGlob(s string) (*Glob, error) {
 func (g *Glob) Literal() string {
 	var best []byte
 	for _, p := range g.parts {
-		for _, run := range bytes.Split(p, []byte{anyChar}) {
+		for run := range bytes.SplitSeq(p, []byte{anyChar}) {
 			if len(run) > len(best) {
 				best = run
 			}

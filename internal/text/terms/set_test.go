@@ -155,8 +155,10 @@ func checkSpans(t *testing.T, texts []string, in *Text, hits []Hit) {
 // TestFindEqualsNaive draws terms and texts from a few pieces, so that they
 // overlap, repeat and share beginnings.
 func TestFindEqualsNaive(t *testing.T) {
-	pieces := []string{"a", "b", "c", "1", "#a", "#b", "@a", "@b", "🙂", "東", "東京", "東京都", "京都", "http://a.com", "ab", "é",
-		"$a", "$b", "x@a.com", "👩\u200d💻", "👩"}
+	pieces := []string{
+		"a", "b", "c", "1", "#a", "#b", "@a", "@b", "🙂", "東", "東京", "東京都", "京都", "http://a.com", "ab", "é",
+		"$a", "$b", "x@a.com", "👩\u200d💻", "👩",
+	}
 	r := rand.New(rand.NewPCG(5, 6))
 	draw := func(n int) string {
 		var s []string

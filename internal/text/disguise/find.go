@@ -1,0 +1,384 @@
+package disguise
+
+import (
+	"cmp"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/sluicehq/sluice/internal/text/disguise/kind"
+)
+
+// Hit is a term that was found in disguise: bytes Start to End of the text.
+type Hit struct {
+	Start, End uint32
+	Term       uint32 // the number that it was added with
+	Kinds      kind.Set
+}
+
+// maxCandidates bounds the words of one key that are tried at one place. Lists
+// have more only where somebody has made them so.
+const maxCandidates = 64
+
+// Finder finds the terms of a set. It is the scratch memory for one goroutine;
+// the zero value is ready.
+type Finder struct {
+	reader
+	set    *Set
+	hits   []Hit
+	turned []unit
+	beside []unit
+	joined []unit
+}
+
+// Find returns the terms of s that stand in text in disguise, ordered by place:
+// those that the folded view shows are not among them. The text is the original
+// one, valid UTF-8. The result is valid until the next call.
+func (f *Finder) Find(s *Set, text []byte) []Hit {
+	f.set, f.hits = s, f.hits[:0]
+	f.read(text, f)
+	if len(f.hits) > 1 {
+		slices.SortFunc(f.hits, func(a, b Hit) int {
+			return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End), cmp.Compare(a.Term, b.Term), cmp.Compare(a.Kinds, b.Kinds))
+		})
+		f.hits = slices.CompactFunc(f.hits, func(a, b Hit) bool { return a.Start == b.Start && a.End == b.End && a.Term == b.Term })
+	}
+	return f.hits
+}
+
+// word implements visitor.
+func (f *Finder) word(u []unit, whole kind.Set, _ bool) {
+	s := survey(u)
+	if !s.plain || whole != 0 {
+		f.try(u, whole, &s)
+	}
+	if s.turned {
+		f.upsideDown(u, whole)
+	}
+	if !s.inside || whole&kind.Spaced != 0 {
+		return
+	}
+	// The parts between symbols, by themselves.
+	for from := 0; from < len(u); from++ {
+		if !u[from].writes() {
+			continue
+		}
+		to := from
+		for to < len(u) && u[to].writes() {
+			to++
+		}
+		if part := survey(u[from:to]); !part.plain {
+			f.try(u[from:to], whole, &part)
+		}
+		from = to
+	}
+}
+
+// look is what a word looks like.
+type look struct {
+	letters, digits int
+	inside          bool // there are symbols
+	masks           int
+	turned          bool // there are turned letters
+	plain           bool // nothing can be hidden in it
+	script          script
+	mixed           bool // there are letters of several scripts
+	strict          bool // all letters are written as letters of another script
+}
+
+// survey looks at a word.
+func survey(u []unit) (s look) {
+	s.plain, s.strict = true, true
+	doubled := 0
+	for i := range u {
+		c := &u[i]
+		g := &glyphs[c.glyph]
+		switch c.form {
+		case letter:
+			s.letters += int(c.count)
+			if sc := scriptOf(c.folded); s.script == other {
+				s.script = sc
+			} else if sc != s.script {
+				s.mixed = true
+			}
+			s.strict = s.strict && strict(c.r)
+			if g.n > 0 && (c.folded >= 0x250 && c.folded < 0x370 || c.folded >= 0x460 || c.folded >= 0x80 && c.folded < 0x250) {
+				s.plain = false
+			}
+		case digit:
+			s.digits += int(c.count)
+			s.plain = false
+		case mask:
+			s.masks += int(c.count)
+			s.inside, s.plain = true, false
+		case symbol:
+			s.plain = false
+			if c.enclosed() {
+				s.letters += int(c.count)
+			} else {
+				s.inside = true
+			}
+		}
+		if g.n > 0 && letters[g.first].kind == kind.UpsideDown {
+			s.turned = true
+		}
+		if c.count >= 3 {
+			s.plain = false
+		}
+		if c.count == 2 {
+			doubled++
+		}
+		if c.kinds&kind.Entity != 0 {
+			s.plain = false
+		}
+	}
+	if s.mixed || doubled >= minLetters && doubled == len(u) || s.strict {
+		s.plain = false
+	}
+	return s
+}
+
+// amount reports whether a word of digits and letters is a number with a unit,
+// an ordinal, a version and the like.
+func amount(u []unit, s *look) bool {
+	if s.digits == 0 {
+		return false
+	}
+	groups, digits := 0, 0
+	for i := range u {
+		if u[i].form != digit {
+			continue
+		}
+		if i == 0 || u[i-1].form != digit {
+			groups++
+		}
+		if digits++; u[i].count == 2 {
+			digits++ // three and more may be one that is stretched
+		}
+	}
+	if digits > s.letters+min(groups/3, 1) || digits == s.letters && u[0].form == digit && groups < 2 {
+		return true
+	}
+	n := 0 // digits in front
+	for n < len(u) && u[n].form == digit {
+		n++
+	}
+	if n > 0 && n < len(u) && s.digits > 0 && units[suffix(u[n:])] {
+		return true
+	}
+	// Digits at the end only: a number behind a word.
+	end := len(u)
+	for end > 0 && u[end-1].form == digit {
+		end--
+	}
+	last := &u[len(u)-1]
+	if end == len(u) || groups > 1 {
+		return false
+	}
+	if len(u)-end == 1 && last.count == 2 {
+		return s.letters < 2 || last.folded != '0' && last.folded != '3'
+	}
+	return len(u)-end > 1 || s.letters < 3 || !closing[last.folded&0x7f]
+}
+
+// closing holds the digits that, alone at the end of a word, may be a letter: they
+// are not read as the s of the plural, nor as z.
+var closing = [128]bool{'0': true, '1': true, '3': true, '4': true, '6': true, '7': true, '8': true, '9': true}
+
+// suffix returns the letters of u as text, or "" where there are others.
+func suffix(u []unit) string {
+	var b [8]byte
+	n := 0
+	for i := range u {
+		for range u[i].count {
+			if u[i].folded >= utf8.RuneSelf || n == len(b) {
+				return ""
+			}
+			b[n] = byte(u[i].folded)
+			n++
+		}
+	}
+	return string(b[:n])
+}
+
+// units are what stands behind numbers.
+var units = func() map[string]bool {
+	m := map[string]bool{}
+	for _, s := range []string{
+		"st", "nd", "rd", "th", "am", "pm", "a", "p", "k", "m", "b", "g", "s", "h", "d", "x", "km", "kg", "cm", "mm", "ml", "mg", "kb", "mb", "gb", "tb",
+		"hz", "khz", "mhz", "ghz", "hr", "hrs", "min", "mins", "sec", "secs", "ft", "in", "lb", "lbs", "oz", "yr", "yrs", "yo", "mph", "kmh", "bn", "mn",
+		"mp", "px", "fps", "way", "day", "days", "gs", "ers", "ish", "pts", "pt", "er", "ss", "mil", "pc", "pcs", "ds",
+	} {
+		m[s] = true
+	}
+	return m
+}()
+
+// try looks a word up, and the hits in which its letters are what they seem.
+func (f *Finder) try(u []unit, whole kind.Set, s *look) {
+	if len(u) == 0 || len(u) > maxRuns || s.letters == 0 || whole&kind.Spaced == 0 && amount(u, s) || whole&kind.Spaced != 0 && s.digits > s.letters {
+		return
+	}
+	if whole&kind.Spaced != 0 {
+		f.joined = join(f.joined[:0], u)
+		u = f.joined
+	}
+	key, bare, differ := keys(u)
+	f.candidates(u, whole, s, f.set.chain(key))
+	if differ {
+		f.candidates(u, whole, s, f.set.chain(bare))
+	}
+	if s.masks > 0 && whole&kind.Spaced == 0 {
+		f.masked(u, whole)
+	}
+}
+
+// join appends units of letters that are spaced apart: equal neighbours become
+// one, as they are in words.
+func join(dst, u []unit) []unit {
+	for _, c := range u {
+		if n := len(dst) - 1; n >= 0 && dst[n].folded == c.folded {
+			dst[n].count += c.count
+			dst[n].end = c.end
+			continue
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// keys returns the key of the letters that the units may stand for, with and
+// without symbols.
+func keys(u []unit) (with, without uint64, differ bool) {
+	with, without = seedWhole, seedWhole
+	last, lastBare := rune(-1), rune(-1)
+	for i := range u {
+		c := &u[i]
+		if c.form == mask || c.form == quote || c.form == hard || c.form == symbol && glyphs[c.glyph].n == 0 {
+			continue
+		}
+		k := c.key()
+		if k != last {
+			with, last = mixRune(with, k), k
+		}
+		if c.form == symbol && !c.enclosed() {
+			differ = true
+			continue
+		}
+		if k != lastBare {
+			without, lastBare = mixRune(without, k), k
+		}
+	}
+	return with, without, differ
+}
+
+// candidates verifies the words of a chain.
+func (f *Finder) candidates(u []unit, whole kind.Set, s *look, w uint32) {
+	for n := 0; w != 0 && n < maxCandidates; n++ {
+		word := f.set.letters(w)
+		f.steps += len(u)
+		if kinds, ok := verify(u, word); ok && f.honest(kinds|whole, s, word) {
+			f.emit(w, u, kinds|whole)
+		}
+		w = f.set.words[w].next
+	}
+}
+
+// honest reports whether a word that was found in disguise is one: it is not
+// the word as it is written, and not an honest word of another script.
+func (f *Finder) honest(kinds kind.Set, s *look, word []rune) bool {
+	if kinds&^kind.Trivial == 0 {
+		return false
+	}
+	if kinds&kind.Homoglyph == 0 || s.mixed || s.letters == 0 {
+		return true
+	}
+	if scriptOf(word[0]) == s.script {
+		return len(word) > 3 // letters of the same script with strokes, hooks, other dots
+	}
+	// All letters are of another script than the term's. The text around must
+	// be of the term's.
+	if !s.strict {
+		return false
+	}
+	here, there := f.latin-s.letters, f.cyr/2
+	if s.script == cyrillic {
+		here, there = f.cyr/2-s.letters, f.latin
+	}
+	return there > 2*here
+}
+
+// masked verifies the words of which the ends and the length fit.
+func (f *Finder) masked(u []unit, whole kind.Set) {
+	n := 0
+	for i := range u {
+		n += int(u[i].count)
+	}
+	last := &u[len(u)-1]
+	if u[0].form == mask || last.form == mask {
+		return
+	}
+	w := f.set.chain(endsKey(seedEnds, n, u[0].key(), last.key()))
+	for tries := 0; w != 0 && tries < maxCandidates; tries++ {
+		f.steps += len(u)
+		if kinds, ok := verifyMasked(u, f.set.letters(w)); ok {
+			f.emit(w, u, kinds|whole)
+		}
+		w = f.set.words[w].masked
+	}
+}
+
+// upsideDown tries a word turned by half a circle: backwards, each letter
+// turned.
+func (f *Finder) upsideDown(u []unit, whole kind.Set) {
+	f.turned = append(f.turned[:0], u...)
+	slices.Reverse(f.turned)
+	for i := range f.turned {
+		c := &f.turned[i]
+		if t := turn(c.folded); t != 0 {
+			c.folded, c.r, c.glyph, c.form = t, t, glyphOf(t), letter
+			c.kinds |= kind.UpsideDown
+		}
+	}
+	s := survey(f.turned)
+	f.try(f.turned, whole|kind.UpsideDown, &s)
+}
+
+// turn returns the letter that a letter of ASCII looks like when it is turned.
+func turn(r rune) rune {
+	switch r {
+	case 'n':
+		return 'u'
+	case 'u':
+		return 'n'
+	case 'b':
+		return 'q'
+	case 'q':
+		return 'b'
+	case 'd':
+		return 'p'
+	case 'p':
+		return 'd'
+	case 'm':
+		return 'w'
+	case 'w':
+		return 'm'
+	}
+	return 0
+}
+
+// emit appends the hits of the terms that word w is in.
+func (f *Finder) emit(w uint32, u []unit, kinds kind.Set) {
+	start, end := u[0].start, u[0].end
+	for i := range u {
+		start, end = min(start, u[i].start), max(end, u[i].end)
+	}
+	for _, use := range f.set.uses[f.set.first[w]:f.set.first[w+1]] {
+		if use.spaced && kinds&kind.Spaced == 0 {
+			continue
+		}
+		hit := Hit{Start: start, End: end, Term: use.term, Kinds: kinds}
+		if use.words == 1 || f.phrase(use, &hit) {
+			f.hits = append(f.hits, hit)
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package match
+
+import (
+	"github.com/sluicehq/sluice/internal/termlist"
+	"github.com/sluicehq/sluice/internal/text"
+	"github.com/sluicehq/sluice/internal/text/disguise"
+	"github.com/sluicehq/sluice/internal/text/disguise/kind"
+)
+
+// Terms of the views skeleton and squeezed are held against the folded text as
+// those of the view folded are, and whole words and phrases besides against what
+// package disguise finds in the original text. What it finds is not in the folded
+// view, so each occurrence is reported once, with the first view that shows it.
+
+// disguises reports whether a view shows more than the folded one does.
+func disguises(v termlist.View) bool { return v == termlist.Skeleton || v == termlist.Squeezed }
+
+// searched is the view of the text in which the terms of a view are looked for
+// as they are.
+func searched(v termlist.View) termlist.View {
+	if disguises(v) {
+		return termlist.Folded
+	}
+	return v
+}
+
+// undone returns the kinds of disguise that a view undoes.
+func undone(v termlist.View) kind.Set {
+	switch v {
+	case termlist.Skeleton:
+		return ^kind.Squeezing
+	case termlist.Squeezed:
+		return ^kind.Set(0)
+	}
+	return 0
+}
+
+// disguise adds a term of whole words, whose folded tokens are the compiler's.
+// Only words can be disguised: a term with a number, a mention, a tag, an emoji
+// or a URL is found as it is.
+func (c *compiler) disguise(id uint32) {
+	var words [][]byte
+	for i, k := range c.tokens.Kind {
+		if k != text.Word {
+			return
+		}
+		words = append(words, c.scratch[c.tokens.Start[i]:c.tokens.End[i]])
+	}
+	if c.disguised == nil {
+		c.disguised = disguise.NewBuilder()
+	}
+	c.disguised.Add(id, words)
+}
+
+// hidden makes the search of words in disguise, right behind that of the words
+// of the folded view.
+func (c *compiler) hidden(b *builder) {
+	if c.disguised != nil && b.view == termlist.Folded {
+		c.searches = append(c.searches, &disguiseSearch{c.disguised.Build()})
+	}
+}
+
+// disguiseSearch is the terms of the text's views skeleton and squeezed.
+type disguiseSearch struct{ set *disguise.Set }
+
+func (s *disguiseSearch) finder() finder { return &disguiseFinder{disguiseSearch: s} }
+
+type disguiseFinder struct {
+	*disguiseSearch
+	words disguise.Finder
+}
+
+// find adds the terms that are in disguise. The hits of the finder before it are
+// those of the same words in the folded view.
+func (f *disguiseFinder) find(b *batch) {
+	next := b.before
+	for row := range b.text.Len() {
+		for next < b.begun && int(b.hits[next].row) < row {
+			next++
+		}
+		for _, h := range f.words.Find(f.set, b.text.At(row)) {
+			if h.Kinds&^undone(b.terms[h.Term].view) != 0 || overlaps(b.hits[next:b.begun], row, &h) {
+				continue
+			}
+			if !b.add(hit{row: int32(row), start: h.Start, end: h.End, term: h.Term, view: shownBy(h.Kinds), disguise: h.Kinds.String()}) {
+				break
+			}
+		}
+	}
+}
+
+// overlaps reports whether one of the hits of a post, with which they begin, is
+// of the same term and shares bytes with h.
+func overlaps(hits []hit, row int, h *disguise.Hit) bool {
+	for _, k := range hits {
+		if int(k.row) != row {
+			break
+		}
+		if k.term == h.Term && k.start < h.End && h.Start < k.end {
+			return true
+		}
+	}
+	return false
+}
+
+// shownBy returns the first view that shows a word with such disguises.
+func shownBy(kinds kind.Set) termlist.View {
+	switch {
+	case kinds == 0:
+		return termlist.Folded
+	case kinds&kind.Squeezing == 0:
+		return termlist.Skeleton
+	}
+	return termlist.Squeezed
+}
