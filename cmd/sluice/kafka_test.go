@@ -167,7 +167,7 @@ func (d crashDir) runAndKillKafka(t *testing.T, b *kafkatest.Broker, rnd *rand.R
 // and a sum over what the rows hold.
 func (d crashDir) sums(t *testing.T) string {
 	t.Helper()
-	out := ""
+	var out strings.Builder
 	for _, q := range []struct{ table, place, hold string }{
 		{"posts", "source, source_offset", "source, source_offset, id, text, toString(created_at), text_hash"},
 		{"rejected", "source, source_offset", "source, source_offset, reason, raw"},
@@ -175,7 +175,7 @@ func (d crashDir) sums(t *testing.T) string {
 	} {
 		rows := d.sql(t, fmt.Sprintf("SELECT count(), uniqExact(%s), sum(cityHash64(%s)) FROM sluice.%s", q.place, q.hold, q.table))
 		_, row, _ := strings.Cut(strings.TrimSpace(rows), "\n")
-		out += strings.Fields(q.table)[0] + "\t" + row + "\n"
+		out.WriteString(strings.Fields(q.table)[0] + "\t" + row + "\n")
 	}
-	return out
+	return out.String()
 }

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -29,6 +30,8 @@ const (
 type Broker struct {
 	Servers string // bootstrap address of the listener without authentication
 	SASL    string // that of the listener with SASL, PLAIN and SCRAM; empty of the mock cluster
+	TLS     string // that of the listener with TLS; empty of the mock cluster
+	CA      string // PEM file of what signs its certificate
 
 	real *server
 	mock *kafka.MockCluster
@@ -62,7 +65,7 @@ func Start(tb testing.TB) *Broker {
 		}
 	})
 	tb.Logf("broker: Apache Kafka from %s at %s", libs, s.plain)
-	return &Broker{Servers: s.plain, SASL: s.sasl, real: s}
+	return &Broker{Servers: s.plain, SASL: s.sasl, TLS: s.tls, CA: filepath.Join(s.dir, "ca.pem"), real: s}
 }
 
 // Real reports whether it is Apache Kafka.

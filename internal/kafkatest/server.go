@@ -1,8 +1,15 @@
 package kafkatest
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -15,7 +22,7 @@ import (
 // one, on loopback, with all its files in one folder.
 type server struct {
 	libs, dir, config string
-	plain, sasl       string // addresses
+	plain, sasl, tls  string // addresses
 	process           *exec.Cmd
 	stdin             interface{ Close() error }
 	exited            chan struct{}
@@ -24,10 +31,13 @@ type server struct {
 const properties = `process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@%[3]s
-listeners=PLAINTEXT://%[1]s,SASL://%[2]s,CONTROLLER://%[3]s
-advertised.listeners=PLAINTEXT://%[1]s,SASL://%[2]s
+listeners=PLAINTEXT://%[1]s,SASL://%[2]s,CONTROLLER://%[3]s,SSL://%[7]s
+advertised.listeners=PLAINTEXT://%[1]s,SASL://%[2]s,SSL://%[7]s
+listener.name.ssl.ssl.keystore.type=PEM
+listener.name.ssl.ssl.keystore.certificate.chain=%[8]s
+listener.name.ssl.ssl.keystore.key=%[9]s
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
 listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_%[5]s="%[6]s";
 listener.name.sasl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
@@ -46,12 +56,20 @@ auto.create.topics.enable=false
 
 // newServer chooses ports and formats the data folder.
 func newServer(libs, dir string) (*server, error) {
-	ports, err := freePorts(3)
+	ports, err := freePorts(4)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{libs: libs, dir: dir, config: filepath.Join(dir, "server.properties"), plain: ports[0], sasl: ports[1]}
-	text := fmt.Sprintf(properties, ports[0], ports[1], ports[2], filepath.Join(dir, "data"), PlainUser, Password)
+	s := &server{libs: libs, dir: dir, config: filepath.Join(dir, "server.properties"), plain: ports[0], sasl: ports[1], tls: ports[3]}
+	cert, key, err := certificate()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), cert, 0o600); err != nil {
+		return nil, err
+	}
+	escape := func(pem []byte) string { return strings.ReplaceAll(strings.TrimSpace(string(pem)), "\n", `\n`) }
+	text := fmt.Sprintf(properties, ports[0], ports[1], ports[2], filepath.Join(dir, "data"), PlainUser, Password, ports[3], escape(cert), escape(key))
 	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
@@ -137,6 +155,29 @@ func (s *server) logTail() string {
 	}
 	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
 	return strings.Join(lines[max(0, len(lines)-40):], "\n")
+}
+
+// certificate makes a certificate for loopback that is its own authority.
+func certificate() (cert, key []byte, err error) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "kafkatest"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, &private.PublicKey, private)
+	if err != nil {
+		return nil, nil, err
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return nil, nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), nil
 }
 
 // freePorts returns n addresses of loopback that nobody listens at.

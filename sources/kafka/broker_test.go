@@ -159,6 +159,25 @@ func TestSASL(t *testing.T) {
 	}
 }
 
+// TestTLS reads over TLS from a broker whose authority the config names, and
+// from no other.
+func TestTLS(t *testing.T) {
+	b := kafkatest.Start(t)
+	b.NeedReal(t, "which has a listener with TLS")
+	b.CreateTopic(t, "encrypted", 1, nil)
+	produceNumbered(t, b, "encrypted", 1, 5)
+	for _, ca := range []string{b.CA, ""} {
+		p := newTestPlan(t, b.TLS, func(c *Config) { c.Topics, c.TLS.Enabled, c.TLS.CA = []string{"encrypted"}, true, ca })
+		r, err := read(t, p, nil, nil)
+		switch {
+		case ca != "" && (err != nil || len(r.posts["encrypted/0"]) != 5):
+			t.Errorf("%v, %v", err, r.posts)
+		case ca == "" && (err == nil || !strings.Contains(err.Error(), "certificate")):
+			t.Errorf("an unknown authority: %v", err)
+		}
+	}
+}
+
 // TestCloseWithoutBroker checks that a stop does not wait for a broker that is
 // away, though there is an offset to commit.
 func TestCloseWithoutBroker(t *testing.T) {
