@@ -102,6 +102,14 @@ type Lagger interface {
 	Lag() (left, total int64, unit string, known bool)
 }
 
+// Keeper is implemented by sources that delete what nobody needs any more.
+type Keeper interface {
+	// Keep tells, after Commit, that Open will not go back before from in the
+	// partition. That is the committed position, or, when steps keep state, the
+	// position of the last snapshot of it: from there the state is built again.
+	Keep(ctx context.Context, partition string, from Position) error
+}
+
 // Decoder turns chunks into batches of posts. One instance serves one worker.
 type Decoder interface {
 	// Decode emits posts and rejected batches whose rows together are the

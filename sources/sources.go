@@ -5,6 +5,8 @@ import (
 	"github.com/sluicehq/sluice/pipeline"
 	"github.com/sluicehq/sluice/sources/file"
 	"github.com/sluicehq/sluice/sources/generate"
+	"github.com/sluicehq/sluice/sources/http"
+	"github.com/sluicehq/sluice/sources/jetstream"
 	"github.com/sluicehq/sluice/sources/kafka"
 )
 
@@ -13,6 +15,8 @@ func All() []pipeline.Factory {
 	return []pipeline.Factory{
 		file.Factory(),
 		generate.Factory(),
+		http.Factory(),
+		jetstream.Factory(),
 		kafka.Factory(),
 	}
 }

@@ -91,7 +91,11 @@ func query(ctx context.Context, conn driver.Conn, file string) (table, error) {
 	if err != nil {
 		return table{}, err
 	}
-	rows, err := conn.Query(ctx, string(sql))
+	return ask(ctx, conn, string(sql))
+}
+
+func ask(ctx context.Context, conn driver.Conn, sql string) (table, error) {
+	rows, err := conn.Query(ctx, sql)
 	if err != nil {
 		return table{}, err
 	}
@@ -194,4 +198,6 @@ func TestQueries(t *testing.T) {
 	if len(rules) != 7 {
 		t.Errorf("rules with detections: %v, want all seven", rules)
 	}
+	t.Run("docs/sql.md", func(t *testing.T) { runDoc(t, conn) })
+	t.Run("dashboard", func(t *testing.T) { runDashboard(t, conn) }) // after the page, which has written feedback
 }

@@ -202,8 +202,8 @@ const speltRoom = 4*maxLetter + 2 + 24 // 24: what pieceHash may read behind
 // spelt is a word between its marks.
 type spelt struct {
 	text [speltRoom]byte
-	at   [maxLetter + 3]uint8 // where each character begins, and the end
-	n    int                  // characters
+	at   [64 + 8]uint8 // where each character begins, and the end; a kernel writes 64, and reads 8 more
+	n    int           // characters
 }
 
 // The marks of a word's begin and end. No folded text has controls.

@@ -103,7 +103,7 @@ func (m *Model) readWeights(b []byte) error {
 		}
 		m.setTable(h, table)
 	}
-	m.table = make([]uint64, buckets)
+	m.table, m.shift = make([]uint64, buckets), uint(64-m.card.Features.Bits)
 	for i := range m.table {
 		w := uint64(noWeights)
 		for h := range heads {
@@ -131,7 +131,7 @@ func (m *Model) encode() ([]byte, error) {
 	b = binary.LittleEndian.AppendUint32(b, uint32(card.Len()))
 	b = append(b, card.Bytes()...)
 	for h := range m.card.Heads {
-		for _, e := range m.heads[h].table {
+		for _, e := range m.fast.table[h] {
 			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(e.p))
 		}
 	}

@@ -103,7 +103,8 @@ type Model struct {
 	card  Card
 	sum   string   // hex SHA-256 of the file
 	table []uint64 // by bucket: the heads' weights, each plus 128
-	heads [MaxHeads]fast
+	shift uint     // of a hash, for its bucket
+	fast  fast
 }
 
 // Card returns the model's card. The caller must not change it.
@@ -119,7 +120,7 @@ func New(card Card, weights [][]int8, calibration [][]float32) (*Model, error) {
 		return nil, err
 	}
 	n := 1 << card.Features.Bits
-	m := &Model{card: card, table: make([]uint64, n)}
+	m := &Model{card: card, table: make([]uint64, n), shift: uint(64 - card.Features.Bits)}
 	if len(weights) != len(card.Heads) || len(calibration) != len(card.Heads) {
 		return nil, fmt.Errorf("%d heads with %d sets of weights and %d calibration tables", len(card.Heads), len(weights), len(calibration))
 	}
@@ -211,40 +212,51 @@ func IsName(s string) bool {
 // entry is a probability, and how far the next one is above it.
 type entry struct{ p, rise float32 }
 
-// fast is what scoring needs of a head.
+// fast is what scoring needs of the heads.
 type fast struct {
-	bias, scale float32
-	low, step   float32 // logit of the table's first entry, and entries by unit of the logit
-	table       *[TableSize]entry
+	bias, scale [MaxHeads]float32
+	low, step   [MaxHeads]float32 // logit of the table's first entry, and entries by unit of the logit
+	table       [MaxHeads][TableSize]entry
 }
 
 // setTable sets a head's calibration.
 func (m *Model) setTable(head int, table []float32) {
-	h, f := &m.card.Heads[head], &m.heads[head]
-	f.bias, f.scale, f.low, f.step = h.Bias, h.Scale, h.Low, (TableSize-1)/float32(h.High-h.Low)
-	f.table = new([TableSize]entry)
+	h, f := &m.card.Heads[head], &m.fast
+	f.bias[head], f.scale[head], f.low[head], f.step[head] = h.Bias, h.Scale, h.Low, (TableSize-1)/float32(h.High-h.Low)
 	for i, p := range table {
-		f.table[i] = entry{p, table[min(i+1, TableSize-1)] - p}
+		f.table[head][i] = entry{p, table[min(i+1, TableSize-1)] - p}
 	}
 }
 
 // Probability returns the calibrated probability of a head's logit: the table's
 // entries, joined by lines, and level beyond its ends.
 func (m *Model) Probability(head int, logit float32) float32 {
-	return m.heads[head].probability(logit)
-}
-
-func (f *fast) probability(logit float32) float32 {
-	at := float32(float32(logit-f.low) * f.step)
+	f := &m.fast
+	at := float32(float32(logit-f.low[head]) * f.step[head])
 	if !(at > 0) {
-		return f.table[0].p
+		at = 0
 	}
-	if at >= TableSize-1 {
-		return f.table[TableSize-1].p
+	if at > TableSize-1 {
+		at = TableSize - 1
 	}
 	i := int32(at)
-	e := &f.table[uint8(i)]
+	e := &f.table[head][uint8(i)]
 	return e.p + float32(e.rise*float32(at-float32(i)))
+}
+
+// logit returns a head's logit of a sum of weights that was multiplied by the
+// inverse root of the tokens.
+func (m *Model) logit(head int, sum float32) float32 {
+	return m.fast.bias[head] + float32(m.fast.scale[head]*sum)
+}
+
+// finishPlain is finish without instructions of a kind of processor.
+func (m *Model) finishPlain(sums *[block][MaxHeads]int32, inv *[block]float32, n int, out *[block][MaxHeads]float32) {
+	for h := range m.card.Heads {
+		for i := range n {
+			out[i&(block-1)][h&7] = m.Probability(h&7, m.logit(h&7, float32(sums[i&(block-1)][h&7])*inv[i&(block-1)]))
+		}
+	}
 }
 
 // weight returns a head's weight of a bucket.

@@ -106,6 +106,73 @@ func TestSums(t *testing.T) {
 	}
 }
 
+// columnsOf joins texts as a batch has them.
+func columnsOf(texts []string) *Columns {
+	c := &Columns{Text: []int32{0}, Tokens: []int32{0}}
+	for _, text := range texts {
+		p := postOf(text)
+		c.Buf = append(c.Buf, p.Buf...)
+		c.Hash, c.Start, c.End, c.Kind = append(c.Hash, p.Hash...), append(c.Start, p.Start...), append(c.End, p.End...), append(c.Kind, p.Kind...)
+		c.Text, c.Tokens = append(c.Text, int32(len(c.Buf))), append(c.Tokens, int32(len(c.Hash)))
+	}
+	c.Buf = c.Buf[:len(c.Buf):len(c.Buf)] // nothing may be read behind
+	return c
+}
+
+// blocks checks that many posts at once get what each gets alone: posts of many
+// lengths, and of words that are new, known, long, and pushed out of the cache.
+func blocks(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	var in []string
+	for range 40 {
+		in = append(in, texts...)
+		var b strings.Builder
+		for range r.IntN(40) {
+			b.WriteString(strings.Repeat(string([]rune("aeioбвгд東é\U0001F525")[r.IntN(11)]), 1+r.IntN(4)))
+			b.WriteString([]string{" ", "", "", "zo", "рван", "#t"}[r.IntN(6)])
+		}
+		in = append(in, b.String())
+	}
+	for _, f := range []Features{
+		features(),
+		{View: "folded", Words: 1, Bits: 8, Norm: "sqrt", Text: Probe()},
+		{View: "folded", Words: 2, PieceMin: 2, PieceMax: 4, Bits: 16, Norm: "sqrt", Text: Probe()},
+		{View: "folded", Words: 3, PieceMin: 2, PieceMax: 6, Bits: 10, Norm: "sqrt", Text: Probe()},
+	} {
+		for _, heads := range []int{1, 8} {
+			m := made(t, heads, f)
+			many, one := NewScorer(m), NewScorer(m)
+			for from, n := 0, 0; from < len(in); from += n {
+				n = min(1+r.IntN(50), len(in)-from)
+				c := columnsOf(in[from : from+n])
+				out := make([][]float32, heads)
+				for h := range out {
+					out[h] = make([]float32, n)
+				}
+				many.Probabilities(c, out)
+				for i := range n {
+					p := c.Post(i)
+					var z, want [MaxHeads]float32
+					one.Score(&p, &z, &want)
+					sums, buckets := [MaxHeads]int64{}, []uint32(nil)
+					buckets, _ = f.AppendBuckets(nil, &p)
+					for h := range heads {
+						for _, b := range buckets {
+							sums[h] += int64(m.weight(h, b))
+						}
+						plain := m.Probability(h, m.logit(h, float32(sums[h])*inverseRoot(len(p.Hash))))
+						if out[h][i] != want[h] || out[h][i] != plain {
+							t.Fatalf("%+v, head %d of %d, %q: %v, alone %v, by the plain loop %v", f, h, heads, in[from+i], out[h][i], want[h], plain)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestBlocks(t *testing.T) { blocks(t) }
+
 // TestSameCache checks that no order of posts changes a score: the cache is a
 // memory, not a state. Words whose hashes were made equal are told apart.
 func TestSameCache(t *testing.T) {
@@ -223,11 +290,11 @@ func TestProbability(t *testing.T) {
 		last = p
 	}
 	for _, z := range []float32{float32(math.NaN()), float32(math.Inf(-1)), -8} {
-		if p := m.Probability(0, z); p != m.heads[0].table[0].p {
-			t.Errorf("%v: %v, want the first entry %v", z, p, m.heads[0].table[0].p)
+		if p := m.Probability(0, z); p != m.fast.table[0][0].p {
+			t.Errorf("%v: %v, want the first entry %v", z, p, m.fast.table[0][0].p)
 		}
 	}
-	if p := m.Probability(0, float32(math.Inf(1))); p != m.heads[0].table[TableSize-1].p {
+	if p := m.Probability(0, float32(math.Inf(1))); p != m.fast.table[0][TableSize-1].p {
 		t.Errorf("beyond the end: %v", p)
 	}
 }

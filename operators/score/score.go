@@ -1,7 +1,9 @@
 package score
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -30,42 +32,22 @@ type operator struct {
 }
 
 // over is a row whose score reached the threshold.
-type over struct {
-	row, head int
-	logit     float32
-	score     float32
-}
+type over struct{ row, head int }
 
 var view = []byte("folded")
 
-// rows is the columns that a model looks at.
-type rows struct {
-	folded     column.StringView
-	off        []int32
-	hash       []uint64
-	start, end []uint32
-	kind       []uint8
-}
-
-func (o *operator) rows(rec arrow.Record) (r rows) {
-	r.folded = column.ViewStrings(rec.Column(o.folded))
+// rows returns the columns that a model looks at.
+func (o *operator) rows(rec arrow.Record) (c model.Columns) {
+	folded := column.ViewStrings(rec.Column(o.folded))
 	off, hash := column.ViewList(rec.Column(o.hash))
 	_, start := column.ViewList(rec.Column(o.start))
 	_, end := column.ViewList(rec.Column(o.end))
 	_, kind := column.ViewList(rec.Column(o.kind))
-	r.off, r.hash = off, hash.(*array.Uint64).Uint64Values()
-	r.start, r.end = start.(*array.Uint32).Uint32Values(), end.(*array.Uint32).Uint32Values()
-	r.kind = kind.(*array.Uint8).Uint8Values()
-	return r
-}
-
-// post returns row i.
-func (r *rows) post(i int) model.Post {
-	from, to := r.off[i], r.off[i+1]
-	return model.Post{
-		Buf: r.folded.Data, From: int(r.folded.Offsets[i]),
-		Hash: r.hash[from:to], Start: r.start[from:to], End: r.end[from:to], Kind: r.kind[from:to],
-	}
+	c.Buf, c.Text, c.Tokens = folded.Data, folded.Offsets, off
+	c.Hash = hash.(*array.Uint64).Uint64Values()
+	c.Start, c.End = start.(*array.Uint32).Uint32Values(), end.(*array.Uint32).Uint32Values()
+	c.Kind = kind.(*array.Uint8).Uint8Values()
+	return c
 }
 
 // Process implements [pipeline.Operator]: the posts with their scores, and then
@@ -77,22 +59,8 @@ func (o *operator) Process(_ context.Context, in pipeline.Batch, emit pipeline.E
 	for h, c := range o.scores {
 		out[h] = c.Extend(n)
 	}
-	var logits, scores [model.MaxHeads]float32
-	o.over = o.over[:0]
-	for i := range n {
-		p := r.post(i)
-		if i+1 < n {
-			o.scorer.Ahead(r.hash[r.off[i+1]:r.off[i+2]])
-		}
-		o.scorer.Score(&p, &logits, &scores)
-		for h := range o.heads {
-			score := scores[h]
-			out[h][i] = score
-			if score >= o.heads[h].threshold && o.heads[h].emits {
-				o.over = append(o.over, over{i, h, logits[h], score})
-			}
-		}
-	}
+	o.scorer.Probabilities(&r, out[:len(o.scores)])
+	o.findOver(out[:len(o.scores)])
 	var added [model.MaxHeads]arrow.Array
 	for h, c := range o.scores {
 		added[h] = c.NewArray(arrow.PrimitiveTypes.Float32)
@@ -109,14 +77,34 @@ func (o *operator) Process(_ context.Context, in pipeline.Batch, emit pipeline.E
 	return emit(pipeline.Batch{Record: found, Stream: pipeline.Detections})
 }
 
+// findOver finds the scores that reached their thresholds, by row and then by
+// head.
+func (o *operator) findOver(out [][]float32) {
+	o.over = o.over[:0]
+	for h := range o.heads {
+		if !o.heads[h].emits {
+			continue
+		}
+		threshold := o.heads[h].threshold
+		for i, score := range out[h] {
+			if score >= threshold {
+				o.over = append(o.over, over{i, h})
+			}
+		}
+	}
+	slices.SortFunc(o.over, func(a, b over) int { return cmp.Or(cmp.Compare(a.row, b.row), cmp.Compare(a.head, b.head)) })
+}
+
 // detections writes one row for each score that reached its threshold.
-func (o *operator) detections(rec arrow.Record, r *rows) arrow.Record {
+func (o *operator) detections(rec arrow.Record, c *model.Columns) arrow.Record {
 	texts := column.ViewStrings(rec.Column(o.text))
 	mapped := -1 // the row that the offsets are of
 	for _, v := range o.over {
 		h := &o.heads[v.head]
-		p := r.post(v.row)
-		o.w.Begin(rec, v.row, &h.origin, v.score)
+		p := c.Post(v.row)
+		var logits, scores [model.MaxHeads]float32
+		o.scorer.Score(&p, &logits, &scores)
+		o.w.Begin(rec, v.row, &h.origin, scores[v.head])
 		o.reasons = o.model.Explain(o.reasons[:0], v.head, &p, o.top)
 		if mapped != v.row && len(o.reasons) > 0 {
 			o.offsets.Build(texts.At(v.row))
@@ -126,12 +114,12 @@ func (o *operator) detections(rec arrow.Record, r *rows) arrow.Record {
 			from, to := p.Start[why.First], p.End[why.Last]
 			start, end := o.offsets.Span(from, to)
 			o.w.Span(detection.Span{
-				List: h.list, Term: cut(r.folded.At(v.row)[from:to]), Start: start, End: end, View: view, Weight: why.Weight,
+				List: h.list, Term: cut(p.Buf[p.From+int(from) : p.From+int(to)]), Start: start, End: end, View: view, Weight: why.Weight,
 			})
 		}
-		o.value(h.column, v.score)
+		o.value(h.column, scores[v.head])
 		o.value("threshold", h.threshold)
-		o.value("logit", v.logit)
+		o.value("logit", logits[v.head])
 		o.value("bias", o.model.Card().Heads[v.head].Bias)
 		o.w.End()
 	}

@@ -176,6 +176,15 @@ func (s *Store) Partitions() map[string]Partition {
 	return out
 }
 
+// SnapshotPosition returns the position of the partition's last snapshot of
+// operator state, and whether there is one.
+func (s *Store) SnapshotPosition(partition string) (pipeline.Position, bool) {
+	if p := s.partitions[partition]; p != nil && p.Snapshot != nil {
+		return p.Snapshot.Position, true
+	}
+	return "", false
+}
+
 // Intend records that an epoch is about to be written. Its manifest must have
 // been put. An intent that is recorded already is not recorded again, so a
 // replay may call it too.

@@ -217,6 +217,24 @@ func (s *session) commitEpoch(ctx context.Context, e *epoch) error {
 	}); err != nil {
 		return fmt.Errorf("source %s: commit: %w", s.kind, err)
 	}
+	return s.keep(ctx, e)
+}
+
+// keep tells a source that deletes what it has read how far it may.
+func (s *session) keep(ctx context.Context, e *epoch) error {
+	k, ok := s.source.(pipeline.Keeper)
+	if !ok {
+		return nil
+	}
+	from := e.span.To
+	if s.o.Store != nil && e.gen.g.Stages > 1 {
+		if from, ok = s.o.Store.SnapshotPosition(e.span.Partition); !ok {
+			return nil // state is built from the beginning
+		}
+	}
+	if err := s.retry(ctx, "source: keep", func() error { return k.Keep(ctx, e.span.Partition, from) }); err != nil {
+		return fmt.Errorf("source %s: keep: %w", s.kind, err)
+	}
 	return nil
 }
 

@@ -172,6 +172,9 @@ func TestRowsAddUp(t *testing.T) {
 	if at := r.source.Committed("a"); at != "1000" {
 		t.Errorf("committed %q, want 1000", at)
 	}
+	if n := r.source.Kept("a"); n == 0 || n > 1000 {
+		t.Errorf("the source may delete %d of 1000 records: snapshots were taken", n)
+	}
 	if n := r.sink.Keys(); n < 20 {
 		t.Errorf("%d epochs of at most 50 records for 1000", n)
 	}

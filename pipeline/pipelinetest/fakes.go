@@ -32,6 +32,14 @@ type LinesSource struct {
 
 	mu        sync.Mutex
 	committed map[string]pipeline.Position
+	kept      map[string]int // records before it are gone, as Keep allowed
+}
+
+// Kept returns how many records of the partition are gone.
+func (l *LinesSource) Kept(partition string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.kept[partition]
 }
 
 // Committed returns the position that was committed last.
@@ -80,6 +88,9 @@ func (r *linesReader) Open(_ context.Context, resume map[string]pipeline.Resume)
 			n, err := strconv.Atoi(string(re.From))
 			if err != nil {
 				return err
+			}
+			if gone := r.l.Kept(name); n < gone {
+				return fmt.Errorf("partition %q is opened at %d, after Keep allowed to delete what is before %d", name, n, gone)
 			}
 			r.at[name] = n
 		}
@@ -144,6 +155,24 @@ func (r *linesReader) Commit(_ context.Context, partition string, upTo pipeline.
 		r.l.committed = map[string]pipeline.Position{}
 	}
 	r.l.committed[partition] = upTo
+	return nil
+}
+
+// Keep implements pipeline.Keeper: Open fails when it goes back before.
+func (r *linesReader) Keep(_ context.Context, partition string, from pipeline.Position) error {
+	n := 0
+	if from != "" {
+		var err error
+		if n, err = strconv.Atoi(string(from)); err != nil {
+			return err
+		}
+	}
+	r.l.mu.Lock()
+	defer r.l.mu.Unlock()
+	if r.l.kept == nil {
+		r.l.kept = map[string]int{}
+	}
+	r.l.kept[partition] = max(r.l.kept[partition], n)
 	return nil
 }
 
