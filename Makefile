@@ -24,8 +24,8 @@ build: ## Build bin/sluice
 demo: build ## Generate a million posts, detect, and show what was found (POSTS=file FORMAT=plain for your own)
 	@CHDB_LIB_PATH="$$(deploy/chdb/fetch.sh)" POSTS="$(POSTS)" FORMAT="$(FORMAT)" ROWS="$(ROWS)" deploy/examples/demo.sh
 
-test: ## Run all tests (with the ClickHouse engine, and under the race detector)
-	CHDB_LIB_PATH="$$(deploy/chdb/fetch.sh)" go test -timeout 20m ./...
+test: ## Run all tests (with the ClickHouse engine, Apache Kafka if Java and Maven are there, and under the race detector)
+	CHDB_LIB_PATH="$$(deploy/chdb/fetch.sh)" KAFKA_LIB_PATH="$$(deploy/kafka/fetch.sh)" go test -timeout 20m ./...
 	go test -race -short -timeout 20m $(RACE)
 
 # Under the race detector: the packages that have goroutines of their own. The

@@ -7,6 +7,7 @@ import (
 	"github.com/sluicehq/sluice/sinks/clickhouse"
 	"github.com/sluicehq/sluice/sinks/discard"
 	"github.com/sluicehq/sluice/sinks/file"
+	"github.com/sluicehq/sluice/sinks/kafka"
 	"github.com/sluicehq/sluice/sinks/stdout"
 )
 
@@ -17,6 +18,7 @@ func All() []pipeline.Factory {
 		clickhouse.Factory(),
 		discard.Factory(),
 		file.Factory(),
+		kafka.Factory(),
 		stdout.Factory(),
 	}
 }

@@ -34,6 +34,10 @@ func checkTags(t *testing.T, path string, typ reflect.Type) {
 		if !f.IsExported() {
 			continue
 		}
+		if f.Anonymous && f.Tag == "" { // its keys are those of the struct around it
+			checkTags(t, path, f.Type)
+			continue
+		}
 		key := f.Tag.Get("koanf")
 		if key == "" || f.Tag.Get("doc") == "" {
 			t.Errorf("%s: field %s lacks its koanf or doc tag", path, f.Name)

@@ -7,6 +7,7 @@ import (
 	"github.com/sluicehq/sluice/sources/generate"
 	"github.com/sluicehq/sluice/sources/http"
 	"github.com/sluicehq/sluice/sources/jetstream"
+	"github.com/sluicehq/sluice/sources/kafka"
 )
 
 // All returns the factories of all sources, sorted by name.
@@ -16,5 +17,6 @@ func All() []pipeline.Factory {
 		generate.Factory(),
 		http.Factory(),
 		jetstream.Factory(),
+		kafka.Factory(),
 	}
 }

@@ -1,0 +1,36 @@
+package kafka
+
+import (
+	"errors"
+
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"github.com/sluicehq/sluice/pipeline"
+)
+
+// Classify marks err as retryable if it passes by itself: a broker that is
+// down, an election, an overload. Wrong names, sizes and rights do not.
+func Classify(err error) error {
+	var ke kafka.Error
+	if !errors.As(err, &ke) || Permanent(ke) {
+		return err
+	}
+	return pipeline.Retryable(err)
+}
+
+// Permanent reports whether waiting does not help.
+func Permanent(ke kafka.Error) bool {
+	if ke.IsFatal() {
+		return true
+	}
+	switch ke.Code() {
+	case kafka.ErrUnknownTopic, kafka.ErrUnknownTopicOrPart, kafka.ErrUnknownPartition,
+		kafka.ErrTopicAuthorizationFailed, kafka.ErrGroupAuthorizationFailed, kafka.ErrClusterAuthorizationFailed,
+		kafka.ErrAuthentication, kafka.ErrSaslAuthenticationFailed, kafka.ErrUnsupportedSaslMechanism, kafka.ErrSsl,
+		kafka.ErrMsgSizeTooLarge, kafka.ErrInvalidMsg, kafka.ErrInvalidMsgSize, kafka.ErrInvalidRecord, kafka.ErrRecordListTooLarge, kafka.ErrTopicException,
+		kafka.ErrInvalidConfig, kafka.ErrUnsupportedFeature, kafka.ErrInvalidArg, kafka.ErrPolicyViolation,
+		kafka.ErrAutoOffsetReset, kafka.ErrOffsetOutOfRange, kafka.ErrUnsupportedForMessageFormat:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,172 @@
+package kafka
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
+	client "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"github.com/sluicehq/sluice/internal/jsonlines"
+	"github.com/sluicehq/sluice/pipeline"
+)
+
+// Headers that each message has: Key.String of its epoch, and the number of its
+// row (of its first row, with format arrow) among those of the epoch and stream.
+const (
+	headerEpoch = "sluice-epoch"
+	headerRow   = "sluice-row"
+)
+
+// output turns the rows of one stream into messages.
+type output struct {
+	stream  pipeline.Stream
+	topic   string
+	json    *jsonlines.Encoder // nil with format arrow
+	stored  *arrow.Schema      // with format arrow: what is written
+	columns []int              // and where it is
+	key     int                // column; -1 for none
+	names   []string           // further headers
+	from    []int              // and their columns
+	buf     []byte
+}
+
+func (o *output) init(cfg *Config, schema *arrow.Schema, tag string) (err error) {
+	o.key = -1
+	if cfg.KeyColumn != "" {
+		if o.key, err = find(schema, "key_column", cfg.KeyColumn); err != nil {
+			return err
+		}
+	}
+	for _, name := range cfg.sortedHeaders() {
+		at, err := find(schema, "headers."+name, cfg.Headers[name])
+		if err != nil {
+			return err
+		}
+		o.names, o.from = append(o.names, name), append(o.from, at)
+	}
+	if cfg.Format == "arrow" {
+		var fields []arrow.Field
+		for i, f := range schema.Fields() {
+			if !pipeline.IsTransient(f) {
+				fields = append(fields, arrow.Field{Name: f.Name, Type: f.Type, Nullable: f.Nullable})
+				o.columns = append(o.columns, i)
+			}
+		}
+		o.stored = arrow.NewSchema(fields, nil)
+		return nil
+	}
+	value := ""
+	if tag != "" {
+		value = o.stream.String()
+	}
+	if o.json, err = jsonlines.New(schema, tag, value); err != nil {
+		return &pipeline.FieldError{Err: fmt.Errorf("stream %s: %w", o.stream, err)}
+	}
+	return nil
+}
+
+// messages calls send for each message of a record, whose first row is number
+// row of its epoch. The message's memory is send's to keep.
+func (o *output) messages(rec arrow.Record, epoch []byte, row int, limit int, send func(*client.Message) error) error {
+	if o.json == nil {
+		return o.batches(rec, epoch, row, limit, send)
+	}
+	var err error
+	if o.buf, err = o.json.Append(o.buf[:0], rec); err != nil {
+		return fmt.Errorf("kafka: %w", err)
+	}
+	lines := o.buf
+	for i := range int(rec.NumRows()) {
+		end := bytes.IndexByte(lines, '\n')
+		if end < 0 {
+			return fmt.Errorf("kafka: %d rows gave %d lines: a defect", rec.NumRows(), i)
+		}
+		m := o.message(epoch, row+i)
+		m.Value = lines[:end] // the producer copies it
+		lines = lines[end+1:]
+		if o.key >= 0 {
+			m.Key = text(rec.Column(o.key), i)
+		}
+		for j, name := range o.names {
+			m.Headers = append(m.Headers, client.Header{Key: name, Value: text(rec.Column(o.from[j]), i)})
+		}
+		if err := send(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *output) message(epoch []byte, row int) *client.Message {
+	return &client.Message{
+		TopicPartition: client.TopicPartition{Topic: &o.topic, Partition: client.PartitionAny},
+		Headers: append(make([]client.Header, 0, 2+len(o.names)),
+			client.Header{Key: headerEpoch, Value: epoch}, client.Header{Key: headerRow, Value: strconv.AppendInt(nil, int64(row), 10)}),
+	}
+}
+
+// batches sends a record as one message, or in halves where that is too large:
+// at the same places every time, since they depend on the rows only.
+func (o *output) batches(rec arrow.Record, epoch []byte, row, limit int, send func(*client.Message) error) error {
+	cols := make([]arrow.Array, len(o.columns))
+	for i, at := range o.columns {
+		cols[i] = rec.Column(at)
+	}
+	out := array.NewRecord(o.stored, cols, rec.NumRows())
+	defer out.Release()
+	return o.halves(out, epoch, row, limit, send)
+}
+
+func (o *output) halves(rec arrow.Record, epoch []byte, row, limit int, send func(*client.Message) error) error {
+	var b bytes.Buffer
+	w := ipc.NewWriter(&b, ipc.WithSchema(o.stored))
+	err := w.Write(rec)
+	if e := w.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return fmt.Errorf("kafka: encoding: %w", err)
+	}
+	n := rec.NumRows()
+	if b.Len() <= limit || n < 2 {
+		m := o.message(epoch, row)
+		m.Value = b.Bytes()
+		return send(m)
+	}
+	for _, part := range [][2]int64{{0, n / 2}, {n / 2, n}} {
+		half := rec.NewSlice(part[0], part[1])
+		err := o.halves(half, epoch, row+int(part[0]), limit, send)
+		half.Release()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// text returns a value as a key or header; nil for null and for empty text.
+func text(col arrow.Array, i int) []byte {
+	if col.IsNull(i) {
+		return nil
+	}
+	switch a := col.(type) {
+	case *array.String:
+		if a.ValueLen(i) == 0 {
+			return nil
+		}
+		return []byte(a.Value(i))
+	case *array.Int64:
+		return strconv.AppendInt(nil, a.Value(i), 10)
+	case *array.Int32:
+		return strconv.AppendInt(nil, int64(a.Value(i)), 10)
+	case *array.Uint64:
+		return strconv.AppendUint(nil, a.Value(i), 10)
+	case *array.Uint32:
+		return strconv.AppendUint(nil, uint64(a.Value(i)), 10)
+	}
+	return nil // find takes no other types
+}

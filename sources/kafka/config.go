@@ -1,0 +1,170 @@
+// Package kafka reads posts from topics of Kafka: JSON, one post or several
+// lines a message.
+//
+// Each topic partition is a partition of the source, and its position is an
+// offset. The engine's checkpoint says where reading goes on; the offsets that
+// are committed to the consumer group follow it, for tools that show lag, and
+// for a start without a checkpoint. One process reads all partitions: they are
+// assigned by hand, and the group has no members.
+//
+// Each consumer has a goroutine that polls librdkafka, copies the messages of a
+// partition one after another into a chunk, and hands full chunks on. What is
+// ahead of the pipeline is bounded: by the prefetch in librdkafka's queues, and
+// by a few chunks here. No consumer is ever paused, so nothing that was fetched
+// is thrown away: when nobody takes chunks, polling stops, the queue fills up,
+// and librdkafka stops fetching.
+package kafka
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/kafka"
+	"github.com/sluicehq/sluice/pipeline"
+	"github.com/sluicehq/sluice/sources/decode"
+)
+
+// Config is the source's config. The fields of kafka.Connection and of
+// decode.Config stand beside it.
+type Config struct {
+	kafka.Connection
+	Topics     []string          `koanf:"topics" doc:"Topics to read, all their partitions."`
+	Group      string            `koanf:"group" doc:"Consumer group that offsets are committed to; default: sluice- and the pipeline's name."`
+	Consumers  int               `koanf:"consumers" min:"1" max:"64" doc:"Consumers in this process, among which the partitions are divided. One takes a few hundred thousand messages a second."`
+	Start      string            `koanf:"start" doc:"Where a partition begins that has no checkpoint and no committed offset: earliest, latest, or a time such as 2026-01-01T00:00:00Z."`
+	Offsets    map[string]int64  `koanf:"offsets" doc:"Where partitions without a checkpoint begin, as topic/partition: offset; goes before the committed offset."`
+	Follow     bool              `koanf:"follow" doc:"Wait for more at the end. Without, the pipeline ends where the partitions ended when it was started."`
+	Messages   string            `koanf:"messages" enum:"post,lines" doc:"What a message holds: post (one JSON record) or lines (any number of them, one a line)."`
+	Tombstones string            `koanf:"tombstones" enum:"skip,reject" doc:"What to do with messages without a value: skip or reject."`
+	OnLost     string            `koanf:"on_lost" enum:"fail,skip" doc:"What to do when the broker has deleted messages that were not read: fail, or go on behind them with a warning."`
+	KeyColumn  string            `koanf:"key_column" doc:"Name of a column that gets the message's key."`
+	TimeColumn string            `koanf:"time_column" doc:"Name of a column that gets the message's time."`
+	Headers    map[string]string `koanf:"headers" doc:"Columns that get a header's last value: column: header."`
+	Prefetch   pipeline.ByteSize `koanf:"prefetch" doc:"How much the consumers together fetch ahead; 1MiB to 2GiB."`
+	ChunkSize  pipeline.ByteSize `koanf:"chunk_size" doc:"How much of a partition is handed on at a time; 4KiB to 16MiB."`
+	decode.Config
+}
+
+// Defaults returns the config with its default values.
+func Defaults() Config {
+	return Config{
+		Connection: kafka.DefaultConnection(), Consumers: 1, Start: "earliest", Follow: true, Messages: "post",
+		Tombstones: "skip", OnLost: "fail", Prefetch: 64 << 20, ChunkSize: 256 << 10, Config: decode.Defaults(),
+	}
+}
+
+// reserved has the settings that the source makes itself, with the reason.
+func reserved() map[string]string {
+	const position = "the checkpoint keeps the position"
+	const manual = "partitions are assigned by hand: the group has no members"
+	return map[string]string{
+		"group.id": "set group instead", "enable.auto.commit": position, "auto.commit.enable": position, "auto.commit.interval.ms": position,
+		"enable.auto.offset.store": position, "auto.offset.reset": "set start instead",
+		"enable.partition.eof": "the source needs it", "queued.max.messages.kbytes": "set prefetch instead",
+		"group.instance.id": manual, "group.protocol": manual, "partition.assignment.strategy": manual, "group.remote.assignor": manual,
+		"session.timeout.ms": manual, "max.poll.interval.ms": manual,
+	}
+}
+
+// Validate checks the config. Errors are *pipeline.FieldError, joined.
+func (c *Config) Validate() error {
+	errs := c.Connection.Validate(reserved())
+	fail := func(path, format string, args ...any) {
+		errs = append(errs, &pipeline.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
+	}
+	if len(c.Topics) == 0 {
+		fail("topics", "no topic")
+	}
+	for i, t := range c.Topics {
+		switch {
+		case !validTopic(t):
+			fail(fmt.Sprintf("topics.%d", i), "%q is not a topic's name: use letters, digits, '.', '_' and '-'", t)
+		case slices.Contains(c.Topics[:i], t):
+			fail(fmt.Sprintf("topics.%d", i), "%q is there twice", t)
+		}
+	}
+	if c.Consumers < 1 || c.Consumers > 64 {
+		fail("consumers", "%d is out of range: use 1 to 64", c.Consumers)
+	}
+	if c.Start != "earliest" && c.Start != "latest" {
+		if _, err := time.Parse(time.RFC3339Nano, c.Start); err != nil {
+			fail("start", "%q: use earliest, latest or a time such as 2026-01-01T00:00:00Z", c.Start)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Offsets)) {
+		topic, _, err := parsePartition(name)
+		switch {
+		case err != nil:
+			fail("offsets."+name, "write topic/partition, such as posts/0")
+		case !slices.Contains(c.Topics, topic):
+			fail("offsets."+name, "topic %q is not among topics", topic)
+		case c.Offsets[name] < 0:
+			fail("offsets."+name, "%d: an offset is 0 or more", c.Offsets[name])
+		}
+	}
+	oneOf := func(path, v string, of ...string) {
+		if !slices.Contains(of, v) {
+			fail(path, "%q: use %s", v, strings.Join(of, " or "))
+		}
+	}
+	oneOf("messages", c.Messages, "post", "lines")
+	oneOf("tombstones", c.Tombstones, "skip", "reject")
+	oneOf("on_lost", c.OnLost, "fail", "skip")
+	if c.Prefetch < 1<<20 || c.Prefetch > 2<<30 {
+		fail("prefetch", "%s is out of range: use 1MiB to 2GiB", c.Prefetch)
+	}
+	if c.ChunkSize < 4<<10 || c.ChunkSize > 16<<20 {
+		fail("chunk_size", "%s is out of range: use 4KiB to 16MiB", c.ChunkSize)
+	}
+	errs = append(errs, c.Config.Validate())
+	return errors.Join(errs...)
+}
+
+// validTopic reports whether Kafka allows the name. So it holds no '/'.
+func validTopic(s string) bool {
+	if s == "" || s == "." || s == ".." || len(s) > 249 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '.' && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// partitionName is the name of a topic partition in checkpoints and keys, and
+// the origin of its posts.
+func partitionName(topic string, n int32) string { return topic + "/" + strconv.Itoa(int(n)) }
+
+// parsePartition is the inverse of partitionName.
+func parsePartition(name string) (topic string, n int32, err error) {
+	topic, number, _ := strings.Cut(name, "/")
+	v, err := strconv.ParseInt(number, 10, 32)
+	if err != nil || v < 0 || !validTopic(topic) || partitionName(topic, int32(v)) != name {
+		return "", 0, fmt.Errorf("kafka: %q is no topic/partition: the checkpoint is of another source", name)
+	}
+	return topic, int32(v), nil
+}
+
+// position writes an offset: that of the first message that was not read.
+func position(offset int64) pipeline.Position {
+	return pipeline.Position(strconv.FormatInt(offset, 10))
+}
+
+// parsePosition is the inverse of position; the empty position is offset 0.
+func parsePosition(p pipeline.Position) (int64, error) {
+	if p == "" {
+		return 0, nil
+	}
+	v, err := strconv.ParseInt(string(p), 10, 64)
+	if err != nil || v < 0 || position(v) != p {
+		return 0, fmt.Errorf("kafka: %q is no offset: the checkpoint is of another source", p)
+	}
+	return v, nil
+}

@@ -1,0 +1,118 @@
+package kafka
+
+import (
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+
+	client "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/sluicehq/sluice/internal/kafka"
+	"github.com/sluicehq/sluice/pipeline"
+	"github.com/sluicehq/sluice/sources/decode"
+)
+
+// Factory describes the source.
+func Factory() pipeline.Factory {
+	return pipeline.SourceFactory(pipeline.Factory{
+		Name:    "kafka",
+		Summary: "read topics of Kafka: JSON posts, one or several a message",
+		Doc: `Reads all partitions of the topics. source is topic/partition, and source_offset
+the message's offset; with ` + "`messages: lines`" + ` all posts of a message share it.
+
+The checkpoint says where to go on. The offsets committed to the group follow it
+by about a second and serve tools that show lag. One process reads all
+partitions; two pipelines of different names each read everything. The group must
+have no other members. Partitions that are added to a topic are read from the
+next start on, from their beginning.
+
+A message that is not a post goes to ` + "`rejected`" + ` with its topic, partition and
+offset, and stops nothing. The framing of a schema registry (a zero byte and four
+bytes of schema id) is recognised: JSON behind it is read, Avro and Protobuf are
+rejected as schema_registry_binary. Messages with an empty value count as blank lines.
+
+` + "`settings`" + ` takes all settings of librdkafka but those that the source makes itself.
+Its logs appear among those of the pipeline.`,
+		Example: "brokers: [\"kafka-1:9092\", \"kafka-2:9092\"]\ntopics: [posts]\nformat: plain\nsettings: { fetch.min.bytes: \"65536\" }\n",
+	}, Defaults, newPlan)
+}
+
+type plan struct {
+	cfg    Config
+	group  string
+	logger *slog.Logger
+	decode *decodePlan
+}
+
+func newPlan(bc pipeline.BuildContext, cfg *Config) (pipeline.SourcePlan, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	inner, err := decode.NewPlan(cfg.Config, bc.Mem)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{cfg: *cfg, group: cfg.Group, logger: bc.Logger}
+	if p.group == "" {
+		p.group = "sluice-" + bc.Pipeline
+	}
+	if p.logger == nil {
+		p.logger = slog.New(slog.DiscardHandler)
+	}
+	if p.decode, err = newDecodePlan(cfg, inner, bc.Mem); err != nil {
+		return nil, err
+	}
+	if err := cfg.Check(p.settings(nil), false); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *plan) Decode() pipeline.DecodePlan { return p.decode }
+
+func (p *plan) New() (pipeline.Source, error) {
+	s := &source{plan: p}
+	s.pool.New = func() any { return &buffer{} }
+	return s, nil
+}
+
+// settings returns the configuration of one consumer.
+func (p *plan) settings(logs *kafka.Logs) *client.ConfigMap {
+	own := client.ConfigMap{
+		"group.id": p.group, "enable.auto.commit": true, "auto.commit.interval.ms": 1000, "enable.auto.offset.store": false,
+		"auto.offset.reset": "error", "enable.partition.eof": true,
+		// There is no session, but closing waits this long for a broker that is
+		// away to take the last offsets.
+		"session.timeout.ms":         6000,
+		"queued.max.messages.kbytes": max(int(p.cfg.Prefetch>>10)/p.cfg.Consumers, 1),
+	}
+	if logs != nil {
+		logs.Settings(own)
+	}
+	return p.cfg.Map(client.ConfigMap{"client.id": "sluice"}, own)
+}
+
+// fields returns the columns that the source adds.
+func (c *Config) fields() (fields []arrow.Field, headers []string, err error) {
+	add := func(path, name string, t arrow.DataType) {
+		if !slices.ContainsFunc(fields, func(f arrow.Field) bool { return f.Name == name }) {
+			fields = append(fields, arrow.Field{Name: name, Type: t, Nullable: t.ID() != arrow.STRING})
+			return
+		}
+		err = errors.Join(err, &pipeline.FieldError{Path: path, Err: &pipeline.DuplicateColumnError{Name: name}})
+	}
+	if c.KeyColumn != "" {
+		add("key_column", c.KeyColumn, arrow.BinaryTypes.String)
+	}
+	if c.TimeColumn != "" {
+		add("time_column", c.TimeColumn, pipeline.Timestamp)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+		add("headers."+name, name, arrow.BinaryTypes.String)
+		headers = append(headers, c.Headers[name])
+	}
+	return fields, headers, err
+}

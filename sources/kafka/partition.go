@@ -1,0 +1,160 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	client "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"github.com/sluicehq/sluice/pipeline"
+)
+
+// partition is a topic partition. Its consumer's goroutine alone uses it, but
+// for the atomics.
+type partition struct {
+	topic string
+	num   int32
+	name  string
+
+	begin int64        // where reading begins
+	end   atomic.Int64 // offset behind the last chunk
+	until []int64      // ends of recorded epochs that are ahead, ascending
+	stop  int64        // where reading ends; -1 for never
+	done  bool         // stop was reached
+
+	buf   *buffer   // what the next chunk will have; nil for nothing
+	since time.Time // when its first message came
+}
+
+// maxBlank is how many missing offsets are filled with blank records. At a
+// longer gap the chunk ends.
+const maxBlank = 256
+
+// maxMessages bounds a chunk of short messages.
+const maxMessages = 8192
+
+// add adds a message to the chunk that is being made, and hands on what became
+// full.
+func (s *source) add(ctx context.Context, p *partition, m *client.Message) error {
+	offset := int64(m.TopicPartition.Offset)
+	if p.done || p.stop >= 0 && offset >= p.stop {
+		return s.reach(ctx, p, p.stop)
+	}
+	expected := p.end.Load()
+	if p.buf != nil {
+		expected = p.buf.next()
+	}
+	if offset < expected {
+		return nil // a repeat after the connection was made anew
+	}
+	// A recorded epoch may end in a gap.
+	for len(p.until) > 0 && offset >= p.until[0] {
+		if err := s.flush(ctx, p, p.until[0]); err != nil {
+			return err
+		}
+	}
+	if p.buf != nil && (offset-p.buf.next() > maxBlank || p.buf.size()+len(m.Value) > maxChunk) {
+		if err := s.flush(ctx, p, p.buf.next()); err != nil {
+			return err
+		}
+	}
+	if p.buf == nil {
+		p.buf = s.pool.Get().(*buffer)
+		p.buf.reset()
+		p.buf.begin(offset)
+		p.since = time.Now()
+	}
+	for p.buf.next() < offset {
+		p.buf.blank(s.decode)
+	}
+	p.buf.add(s.decode, m)
+	next := offset + 1
+	full := p.buf.size() >= int(s.cfg.ChunkSize) || p.buf.records >= maxMessages
+	if full || len(p.until) > 0 && next >= p.until[0] {
+		if err := s.flush(ctx, p, next); err != nil {
+			return err
+		}
+	}
+	if p.stop >= 0 && next >= p.stop {
+		return s.reach(ctx, p, p.stop)
+	}
+	return nil
+}
+
+// maxChunk bounds a chunk in bytes: its bounds have 32 bits.
+const maxChunk = 1 << 30
+
+// flush hands on what was gathered, as a chunk that ends at an offset. Without
+// messages the chunk is empty, and only moves the position over a gap.
+func (s *source) flush(ctx context.Context, p *partition, to int64) error {
+	from, b := p.end.Load(), p.buf
+	if b == nil && to <= from {
+		return nil
+	}
+	p.buf = nil
+	if b == nil {
+		b = s.pool.Get().(*buffer)
+		b.reset()
+		b.begin(to)
+	}
+	if b.needed {
+		b.data = append(b.data, b.side...)
+	}
+	c := pipeline.Chunk{
+		Span:   pipeline.Span{Partition: p.name, From: position(from), To: position(to)},
+		Origin: p.name, Offset: b.from, Data: b.data, Bounds: b.bounds, Records: b.records,
+		ReleaseFunc: func() { s.pool.Put(b) },
+	}
+	select {
+	case s.chunks <- c:
+	case <-ctx.Done():
+		c.Release()
+		return ctx.Err()
+	}
+	p.end.Store(to)
+	for len(p.until) > 0 && p.until[0] <= to {
+		p.until = p.until[1:]
+	}
+	return nil
+}
+
+// atEnd takes note that the broker has no message at or after offset.
+func (s *source) atEnd(ctx context.Context, p *partition, offset int64) error {
+	if p.buf != nil {
+		if err := s.flush(ctx, p, p.buf.next()); err != nil {
+			return err
+		}
+	}
+	for len(p.until) > 0 && p.until[0] <= offset {
+		if err := s.flush(ctx, p, p.until[0]); err != nil {
+			return err
+		}
+	}
+	if p.stop >= 0 && offset >= p.stop {
+		return s.reach(ctx, p, p.stop)
+	}
+	return nil
+}
+
+// reach ends the reading of a partition at an offset.
+func (s *source) reach(ctx context.Context, p *partition, stop int64) error {
+	if p.done {
+		return nil
+	}
+	if err := s.flush(ctx, p, stop); err != nil {
+		return err
+	}
+	p.done = true
+	if s.reading.Add(-1) == 0 {
+		close(s.ended)
+	}
+	return nil
+}
+
+// lost says that messages are gone that were not read.
+func lost(p *partition, from, have int64) error {
+	return fmt.Errorf("kafka: %s is to be read from offset %d, but the broker's messages begin at %d: retention has deleted what was not read. "+
+		"Set on_lost: skip to go on behind the gap, and raise the topic's retention above the longest outage", p.name, from, have)
+}
