@@ -151,7 +151,8 @@ func (f *explainFlags) graph() (*graph.Graph, error) {
 	}
 	steps := []any{
 		map[string]any{"normalize": map[string]any{"views": []string{"folded", "skeleton", "squeezed"}, "evasion": true}},
-		"tokenize", "language", map[string]any{"fingerprint": map[string]any{"minhash": map[string]any{"bands": 16}}},
+		"tokenize", "language",
+		map[string]any{"fingerprint": map[string]any{"minhash": map[string]any{"bands": 16}}},
 	}
 	if len(f.terms) > 0 {
 		list := map[string]any{"terms": f.terms, "view": f.view}
