@@ -165,7 +165,7 @@ func TestRestarts(t *testing.T) {
 		if err := r.Open(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		for n := 0; n < epochs; n++ {
+		for n := range epochs {
 			var rows []row
 			for g := range groups {
 				rows = append(rows, det(fmt.Sprintf("r%d", g), fmt.Sprintf("a%d", n), n))
