@@ -315,6 +315,9 @@ func TestShapes(t *testing.T) {
 // TestFingerprintLinear holds the cost of a post of 1 MB against that of as many bytes of
 // ordinary posts, in processor time.
 func TestFingerprintLinear(t *testing.T) {
+	if testing.Short() {
+		t.Skip("times are of the plain build: left out with -short, as under the race detector")
+	}
 	const size = 1 << 20
 	var ordinary []post
 	for n := 0; n < size; {
@@ -363,7 +366,8 @@ func TestFingerprintLinear(t *testing.T) {
 	} {
 		got := cost([]post{{text: strings.Repeat(unit, size/len(unit))}})
 		t.Logf("%s: %.2f ns a byte", name, got)
-		if got > 1.5*want+0.5 {
+		// About the same on a quiet machine; a text that is not linear is far beyond.
+		if got > 3*want+1 {
 			t.Errorf("1 MB of %s: %.2f ns a byte, ordinary posts %.2f", name, got, want)
 		}
 	}
