@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"sync"
@@ -153,4 +154,13 @@ func (f *Feed) Close() error {
 // Lag returns the bytes that wait.
 func (f *Feed) Lag() (left, total int64, unit string, known bool) {
 	return f.Pending(), 0, "bytes", true
+}
+
+// Named puts the source's name before an error of its feed, and leaves the end
+// of the source and that of a context as they are.
+func Named(source string, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", source, err)
 }

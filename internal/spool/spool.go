@@ -34,6 +34,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sluicehq/sluice/internal/durable"
 )
 
 // Errors of Append, to be told by errors.Is.
@@ -295,7 +297,7 @@ func (s *Spool) begin(base uint64) error {
 		err = os.Rename(tmp, path)
 	}
 	if err == nil && s.opt.Fsync {
-		err = syncDir(s.opt.Dir)
+		err = durable.SyncDir(s.opt.Dir)
 	}
 	if err != nil {
 		out.Close()
@@ -311,15 +313,6 @@ func (s *Spool) begin(base uint64) error {
 	defer s.mu.Unlock()
 	s.segments = append(s.segments, &segment{path: path, base: base, end: base, size: int64(b.Len())})
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // ID is the spool's id: another one means another spool, whose records of the

@@ -32,6 +32,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sluicehq/sluice/internal/durable"
 	"github.com/sluicehq/sluice/pipeline"
 )
 
@@ -416,16 +417,7 @@ func replaceFile(path string, data []byte, fsync bool) error {
 		err = os.Rename(tmp.Name(), path)
 	}
 	if err == nil && fsync {
-		err = syncDir(filepath.Dir(path))
+		err = durable.SyncDir(filepath.Dir(path))
 	}
 	return err
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

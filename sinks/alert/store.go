@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/sluicehq/sluice/internal/durable"
 	"github.com/sluicehq/sluice/pipeline"
 )
 
@@ -270,18 +271,9 @@ func (st *store) compact() error {
 	st.file.Close()
 	st.file, st.size, st.base = f, size, size
 	if st.sync {
-		return syncDir(st.dir)
+		return durable.SyncDir(st.dir)
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 func (st *store) close() {

@@ -176,7 +176,8 @@ func (s *ipcStream) WriteTo(w io.Writer) (int64, error) {
 	if err := to.Close(); err != nil {
 		return count.n, fmt.Errorf("encode %s: %w", s.target.table, err)
 	}
-	return count.n, buf.Flush()
+	err := buf.Flush()
+	return count.n, err
 }
 
 // send encodes one batch.

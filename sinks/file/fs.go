@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"syscall"
 
+	"github.com/sluicehq/sluice/internal/durable"
 	"github.com/sluicehq/sluice/pipeline"
 )
 
@@ -62,12 +63,7 @@ func syncDir(name string) error {
 	if runtime.GOOS == "windows" {
 		return nil // folders cannot be synced there
 	}
-	d, err := os.Open(filepath.Dir(name))
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return durable.SyncDir(filepath.Dir(name))
 }
 
 // classify marks errors that pass when somebody makes room.

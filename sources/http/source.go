@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math"
 	"path/filepath"
@@ -89,13 +88,8 @@ func (s *source) Read(ctx context.Context) (pipeline.Chunk, error) {
 	return c, wrap(err)
 }
 
-// wrap names the source, and leaves the end of a context as it is.
-func wrap(err error) error {
-	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) {
-		return err
-	}
-	return fmt.Errorf("http: %w", err)
-}
+// wrap names the source in an error of the spool.
+func wrap(err error) error { return spool.Named("http", err) }
 
 // watch refuses requests when the context of Read has ended: what comes then
 // would wait for the next run. Another Read takes them again.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -107,13 +106,8 @@ func (s *source) Read(ctx context.Context) (pipeline.Chunk, error) {
 	return c, wrap(err)
 }
 
-// wrap names the source, and leaves the end of a context as it is.
-func wrap(err error) error {
-	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) {
-		return err
-	}
-	return fmt.Errorf("jetstream: %w", err)
-}
+// wrap names the source in an error of the spool.
+func wrap(err error) error { return spool.Named("jetstream", err) }
 
 // Commit makes room in the spool.
 func (s *source) Commit(ctx context.Context, partition string, upTo pipeline.Position) error {
