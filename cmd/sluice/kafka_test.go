@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	kafkaPosts      = 120_000
-	kafkaPoison     = 120 // messages that are no posts, among them
+	kafkaPosts      = 360_000 // three times what a quiet machine reads until the last kill
+	kafkaPoison     = 120     // messages that are no posts, among them
 	kafkaPartitions = 6
 	kafkaKills      = 10
 )
