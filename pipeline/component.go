@@ -76,6 +76,8 @@ type Resume struct {
 	// Until lists positions at which recorded epochs end, in order. No chunk
 	// may straddle one of them, so that an epoch can be run again exactly.
 	Until []Position
+	// Term is what the partition's chunks carry; 0 unless the source is [Shared].
+	Term uint64
 }
 
 // Source reads a stream of records. It is used by one goroutine.
