@@ -211,6 +211,10 @@ type Factory struct {
 
 	// Takes lists the streams that a sink takes when its config has no `from`.
 	Takes []Stream
+
+	// Local marks a sink that knows what it has by what this process alone can
+	// see. It can not serve a source that is [Shared].
+	Local bool
 }
 
 // SourceFactory fills a Factory for a source with config type C.

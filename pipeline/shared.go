@@ -28,6 +28,12 @@ type Shared interface {
 	Fetch(ctx context.Context, hash string) ([]byte, error)
 }
 
+// SharedPlan is a SourcePlan whose sources are Shared when Shared says so.
+type SharedPlan interface {
+	SourcePlan
+	Shared() bool
+}
+
 // Progress is how far a partition has come.
 type Progress struct {
 	Committed Position  // everything before is durable in every sink; empty when nothing was begun
