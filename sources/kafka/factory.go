@@ -34,6 +34,14 @@ offset, and stops nothing. The framing of a schema registry (a zero byte and fou
 bytes of schema id) is recognised: JSON behind it is read, Avro and Protobuf are
 rejected as schema_registry_binary. Messages with an empty value count as blank lines.
 
+With ` + "`messages: arrow`" + ` a message is an Arrow IPC stream of record batches, as the kafka sink
+writes it with ` + "`format: arrow`" + `. Columns are found by name: those of posts by theirs, those of
+` + "`columns`" + ` by their path; a column that is absent or null is empty, and others are passed over.
+Types must be equal: utf8, int64, float64, bool, timestamp[ms, UTC], list<utf8>; no dictionaries. Buffers may be packed with
+LZ4 or Zstandard. A message of more than 64 MiB, packed or not, or 65,536 rows is
+rejected as too_large, one that is no such stream as invalid_arrow, one of other types as wrong_type,
+each as a whole; a row without id or time, or with a time out of range, is rejected alone.
+
 ` + "`settings`" + ` takes all settings of librdkafka but those that the source makes itself.
 Its logs appear among those of the pipeline.`,
 		Example: "brokers: [\"kafka-1:9092\", \"kafka-2:9092\"]\ntopics: [posts]\nformat: plain\nsettings: { fetch.min.bytes: \"65536\" }\n",
