@@ -3,7 +3,9 @@ package kafka
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -159,6 +161,35 @@ func TestArrowColumns(t *testing.T) {
 		`a 2026-01-01 00:00:00Z 7 h 5 (null) 2020-01-01 00:00:00Z wörd pt-br reply r q  ["u1","u2"] [] ["m"] [] made-up t/0 100 true 0.5 3 ["x"] 2026-01-02 00:00:00Z key 1970-01-01 00:00:05Z`,
 		`b 2026-01-01 00:00:00Z   (null) 2 (null)   quote    [] ["t"] [] [] made-up t/0 100 (null) (null) (null) [] (null) key 1970-01-01 00:00:05Z`,
 		`c 2026-01-01 00:00:00Z   (null) (null) (null)   post    [] [] [] [] made-up t/0 102 (null) (null) (null) [] (null) key 1970-01-01 00:00:05Z`)
+}
+
+// TestArrowOfPython reads what another implementation has written, with columns
+// of types that are passed over.
+func TestArrowOfPython(t *testing.T) {
+	data, err := os.ReadFile("testdata/pyarrow.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	streams := 0
+	for line := range strings.Lines(string(data)) {
+		name, text, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if name == "#" {
+			continue
+		}
+		streams++
+		value, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		posts, rejected := decodeAll(t, ipcTestPlan(t, memory.DefaultAllocator, nil), []string{"id", "created_at", "text", "author_followers", "urls"}, value)
+		want(t, name+": rejected", rejected)
+		long := strings.Repeat("three words here ", 20)
+		want(t, name, posts, `p0 2026-01-01 00:00:00Z wörd 1 ["u"]`, `p1 2026-01-01 00:00:01Z  (null) []`, `p2 2026-01-01 00:00:02Z `+long+` 3 ["v","w"]`,
+			`p1 2026-01-01 00:00:01Z  (null) []`, `p2 2026-01-01 00:00:02Z `+long+` 3 ["v","w"]`)
+	}
+	if streams != 3 {
+		t.Errorf("%d streams", streams)
+	}
 }
 
 // TestArrowRows keeps rows in their order over batches and messages, of all
