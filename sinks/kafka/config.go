@@ -84,8 +84,12 @@ as Arrow IPC streams. The producer is idempotent, and an epoch is committed when
 have acknowledged all its messages.
 
 Delivery is at least once: an epoch that was written but not committed when the process died
-is written again. The headers sluice-epoch and sluice-row name a message; a repeat has the same
+is written again. The headers sluice-epoch and sluice-row (and with format: arrow sluice-rows, the
+number of rows from there on) name a message; a repeat has the same
 ones, so a consumer that remembers them since the last epoch can drop it.
+
+With format: arrow a message has at most the rows of a batch (1,024), and is cut in halves where it
+is larger than message.max.bytes. The kafka source reads posts written so with messages: arrow.
 
 A message that is larger than the brokers take ends the run: raise message.max.bytes in
 settings and at the topic. While the brokers are away, the sink waits, and the pipeline with it.`,

@@ -187,6 +187,7 @@ func TestArrow(t *testing.T) {
 		if headerOf(m, headerRow) != fmt.Sprint(rows) || len(m.Value) > 40000 {
 			t.Fatalf("message %d begins at row %s, want %d; %d bytes", messages, headerOf(m, headerRow), rows, len(m.Value))
 		}
+		first := rows
 		r, err := ipc.NewReader(bytes.NewReader(m.Value))
 		if err != nil {
 			t.Fatal(err)
@@ -198,6 +199,9 @@ func TestArrow(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Release()
+		if headerOf(m, headerRows) != fmt.Sprint(rows-first) {
+			t.Fatalf("message %d has %d rows, its header says %s", messages, rows-first, headerOf(m, headerRows))
+		}
 	}
 	if rows != 1000 || messages < 2 {
 		t.Errorf("%d rows in %d messages", rows, messages)
