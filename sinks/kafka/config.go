@@ -11,6 +11,7 @@ package kafka
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -123,7 +124,14 @@ func (p *plan) New() (pipeline.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sink{plan: p, outputs: outputs}, nil
+	return &Sink{plan: p, Stats: kafka.NewStats(p.bc.Name, p.logger()), outputs: outputs}, nil
+}
+
+func (p *plan) logger() *slog.Logger {
+	if p.bc.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return p.bc.Logger
 }
 
 func (p *plan) settings(logs *kafka.Logs) *client.ConfigMap {
@@ -136,7 +144,7 @@ func (p *plan) settings(logs *kafka.Logs) *client.ConfigMap {
 		logs.Settings(own)
 	}
 	return p.cfg.Map(client.ConfigMap{
-		"client.id": "sluice", "linger.ms": 5,
+		"client.id": "sluice", "linger.ms": 5, "statistics.interval.ms": kafka.StatsInterval,
 		// Messages wait for as long as the brokers are away: to give up and
 		// begin again would write some of them twice.
 		"message.timeout.ms": 0,

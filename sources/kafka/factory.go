@@ -43,7 +43,8 @@ rejected as too_large, one that is no such stream as invalid_arrow, one of other
 each as a whole; a row without id or time, or with a time out of range, is rejected alone.
 
 ` + "`settings`" + ` takes all settings of librdkafka but those that the source makes itself.
-Its logs appear among those of the pipeline.`,
+Its logs appear among those of the pipeline, and its statistics, every 5 seconds or
+every statistics.interval.ms, among the metrics: sluice_kafka_ and so on.`,
 		Example: "brokers: [\"kafka-1:9092\", \"kafka-2:9092\"]\ntopics: [posts]\nformat: plain\nsettings: { fetch.min.bytes: \"65536\" }\n",
 	}, Defaults, newPlan)
 }
@@ -82,7 +83,7 @@ func newPlan(bc pipeline.BuildContext, cfg *Config) (pipeline.SourcePlan, error)
 func (p *plan) Decode() pipeline.DecodePlan { return p.decode }
 
 func (p *plan) New() (pipeline.Source, error) {
-	s := &source{plan: p}
+	s := &source{plan: p, Stats: kafka.NewStats("source", p.logger)}
 	s.pool.New = func() any { return &buffer{} }
 	return s, nil
 }
@@ -100,7 +101,7 @@ func (p *plan) settings(logs *kafka.Logs) *client.ConfigMap {
 	if logs != nil {
 		logs.Settings(own)
 	}
-	return p.cfg.Map(client.ConfigMap{"client.id": "sluice"}, own)
+	return p.cfg.Map(client.ConfigMap{"client.id": "sluice", "statistics.interval.ms": kafka.StatsInterval}, own)
 }
 
 // fields returns the columns that the source adds.

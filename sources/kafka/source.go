@@ -25,11 +25,12 @@ const linger = 10 * time.Millisecond
 // into chunks.
 type source struct {
 	*plan
-	pool      sync.Pool
-	logs      *kafka.Logs
-	consumers []*client.Consumer
-	parts     []*partition
-	index     map[string]int // of parts, by name
+	*kafka.Stats // what librdkafka counts, as metrics
+	pool         sync.Pool
+	logs         *kafka.Logs
+	consumers    []*client.Consumer
+	parts        []*partition
+	index        map[string]int // of parts, by name
 
 	chunks  chan pipeline.Chunk
 	reading atomic.Int64  // partitions that have not reached their stop
@@ -120,6 +121,8 @@ func (s *source) consume(ctx context.Context, c *client.Consumer, parts map[topi
 				return err
 			}
 			wait = 0
+		case *client.Stats:
+			s.Take(e)
 		case client.PartitionEOF:
 			p := parts[topicPartition{*e.Topic, e.Partition}]
 			if err := s.atEnd(ctx, p, int64(e.Offset)); err != nil {
@@ -239,6 +242,7 @@ func (s *source) release() {
 	for _, c := range s.consumers {
 		_ = c.Close() // it has no membership to give back
 	}
+	s.Reset()
 	if s.logs != nil {
 		s.logs.Close()
 	}
