@@ -100,6 +100,8 @@ func (r *reader) handle(ctx context.Context, event client.Event) error {
 		if p := r.of(*e.Topic, e.Partition); p != nil {
 			return r.atEnd(ctx, p, int64(e.Offset))
 		}
+	case *client.Stats:
+		r.Take(e)
 	case client.Error:
 		if e.IsFatal() {
 			return fmt.Errorf("kafka: %w", e)
