@@ -60,3 +60,17 @@ type Owner interface {
 	// those that are on their way may be thrown away.
 	Lose(ctx context.Context, partitions []string)
 }
+
+// Claimer is implemented by sinks that know by themselves which epochs of a
+// partition they have, and that let one process at a time write them.
+//
+// The engine calls Claim after a Shared source has given it a partition, before
+// it records the intent of the first epoch that it writes, and, if that was
+// recorded before by another process, records it once more behind the call. So
+// when the first Write of the partition comes, this process was its owner at
+// some time after Claim, and whoever becomes the owner later claims it later.
+// Claim may be called while another partition is written. Its error is as that
+// of Write.
+type Claimer interface {
+	Claim(ctx context.Context, partition string) error
+}

@@ -20,14 +20,18 @@ func Classify(err error) error {
 
 // Permanent reports whether waiting does not help.
 func Permanent(ke kafka.Error) bool {
-	if ke.IsFatal() {
-		return true
-	}
-	switch ke.Code() {
+	return ke.IsFatal() || PermanentCode(ke.Code())
+}
+
+// PermanentCode is Permanent for what a new client would be told too: unlike
+// one that was fenced, or has lost its place in a partition.
+func PermanentCode(code kafka.ErrorCode) bool {
+	switch code {
 	case kafka.ErrUnknownTopic, kafka.ErrUnknownTopicOrPart, kafka.ErrUnknownPartition,
 		kafka.ErrTopicAuthorizationFailed, kafka.ErrGroupAuthorizationFailed, kafka.ErrClusterAuthorizationFailed,
 		kafka.ErrAuthentication, kafka.ErrSaslAuthenticationFailed, kafka.ErrUnsupportedSaslMechanism, kafka.ErrSsl,
 		kafka.ErrMsgSizeTooLarge, kafka.ErrInvalidMsg, kafka.ErrInvalidMsgSize, kafka.ErrInvalidRecord, kafka.ErrRecordListTooLarge, kafka.ErrTopicException,
+		kafka.ErrTransactionalIDAuthorizationFailed, kafka.ErrInvalidTransactionTimeout,
 		kafka.ErrInvalidConfig, kafka.ErrUnsupportedFeature, kafka.ErrInvalidArg, kafka.ErrPolicyViolation,
 		kafka.ErrAutoOffsetReset, kafka.ErrOffsetOutOfRange, kafka.ErrUnsupportedForMessageFormat:
 		return true

@@ -74,7 +74,7 @@ func (s *Stats) Collect(ch chan<- prometheus.Metric) {
 	for address, b := range brokers {
 		s.broker(ch, address, &b)
 	}
-	s.send(ch, messagesDesc, prometheus.CounterValue, sum.Sent+sum.Got)
+	s.send(ch, messagesDesc, prometheus.CounterValue, s.before+sum.Sent+sum.Got)
 	if sum.Type == "producer" {
 		s.send(ch, queueDesc, prometheus.GaugeValue, sum.Queued)
 		s.send(ch, queueBytesDesc, prometheus.GaugeValue, sum.Bytes)

@@ -20,6 +20,7 @@ type Stats struct {
 
 	mu      sync.Mutex
 	clients map[string]*clientStats // by librdkafka's name of the client
+	before  int64                   // messages of clients that are forgotten
 }
 
 // NewStats returns an empty one. Component is the value of its label: "source",
@@ -42,11 +43,22 @@ func (s *Stats) take(text string) {
 	s.clients[c.Name] = c
 }
 
+// Forget forgets one client, which is closed, but not what it has counted.
+func (s *Stats) Forget(client string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.clients[client]; c != nil {
+		s.before += c.Sent + c.Got
+		delete(s.clients, client)
+	}
+}
+
 // Reset forgets all clients, which are closed.
 func (s *Stats) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.clients)
+	s.before = 0
 }
 
 // clientStats is what we use of librdkafka's STATISTICS.md.

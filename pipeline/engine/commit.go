@@ -299,12 +299,20 @@ func (s *session) write(ctx context.Context, k *sinkRun, i int, e *epoch) error 
 		}
 	}
 	key := pipeline.Key{Pipeline: s.pipeline, Sink: k.plan.Name, Span: e.span}
-	err := s.retry(ctx, "sink "+k.plan.Name+": write", func() error {
+	wait, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if e.part.share != nil {
+		defer context.AfterFunc(e.part.life, cancel)()
+	}
+	err := s.retry(wait, "sink "+k.plan.Name+": write", func() error {
 		begun := time.Now()
 		err := k.sink.Write(ctx, key, in)
 		s.o.Metrics.wrote(k.plan.Name, in, time.Since(begun), err)
 		return err
 	})
+	if _, again := pipeline.IsRetryable(err); again && ctx.Err() == nil && e.part.given() {
+		return nil // it is finished by the process that the partition went to: see recordCommit
+	}
 	if err != nil {
 		return fmt.Errorf("sink %s: %w", k.plan.Name, err)
 	}

@@ -24,6 +24,7 @@ type share struct {
 	fresh bool // nothing of it was ever recorded: it begins where its first chunk does
 
 	progress pipeline.Progress // the committer's
+	claimed  bool              // at the sinks; the committer's too
 
 	mu   sync.Mutex // held while progress is recorded, and to change lost
 	lost bool       // nothing is to be recorded any more
@@ -355,10 +356,18 @@ func (s *session) offer(ctx context.Context, gen *generation) error {
 // partition was given up.
 func (s *session) recordIntent(ctx context.Context, e *epoch) (bool, error) {
 	p := e.part
+	proved, err := s.claim(ctx, p)
+	if err != nil || p.given() {
+		return false, err
+	}
 	for _, in := range p.progress.Pending {
-		if in.To == e.span.To { // it was recorded by whoever had the partition
+		if in.To != e.span.To {
+			continue
+		}
+		if proved { // it was recorded by whoever had the partition
 			return !p.given(), nil
 		}
+		return s.record(ctx, p, p.progress)
 	}
 	if err := s.offer(ctx, e.gen); err != nil {
 		return false, err
@@ -369,6 +378,37 @@ func (s *session) recordIntent(ctx context.Context, e *epoch) (bool, error) {
 	}
 	next.Pending = append(slices.Clip(next.Pending), pipeline.Pending{To: e.span.To, Manifest: string(e.gen.manifest)})
 	return s.record(ctx, p, next)
+}
+
+// claim has the sinks that let one process at a time write a partition know that
+// it is this one, once for each time that the partition came. It reports false
+// when the next thing to do is to prove that it still is, by recording something:
+// see pipeline.Claimer.
+func (s *session) claim(ctx context.Context, p *partition) (proved bool, err error) {
+	if p.claimed {
+		return true, nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.life, cancel)()
+	proved = true
+	for _, k := range s.sinks {
+		c, ok := k.sink.(pipeline.Claimer)
+		if !ok {
+			continue
+		}
+		proved = false
+		err := s.retry(ctx, "sink "+k.plan.Name+": claim", func() error { return c.Claim(ctx, p.name) })
+		switch {
+		case err == nil:
+		case p.given():
+			return false, nil
+		default:
+			return false, fmt.Errorf("sink %s: %w", k.plan.Name, err)
+		}
+	}
+	p.claimed = true
+	return proved, nil
 }
 
 // recordCommit records that e is durable. It reports false when the partition

@@ -31,6 +31,7 @@ type cluster struct {
 	yaml    string
 	set     engine.Settings
 	folders []string
+	more    []pipeline.Factory // further sinks
 
 	mu    sync.Mutex
 	kills []context.CancelCauseFunc // of the runs that are there
@@ -41,8 +42,10 @@ func newCluster(t *testing.T, parts map[string][]string, yaml string, runs int) 
 		t: t, yaml: strings.Replace(yaml, "lines", "shared", 1),
 		source: &pipelinetest.Cluster{Partitions: parts, ChunkLines: 7},
 		sink:   &pipelinetest.MemorySink{Runs: runs, Overlaps: 2},
-		set: engine.Settings{Workers: 2, EpochRows: 50, EpochInterval: 5 * time.Millisecond, RetryInitial: time.Microsecond, RetryMax: time.Millisecond,
-			DrainTimeout: 10 * time.Second, SnapshotInterval: time.Nanosecond, Lateness: time.Second},
+		set: engine.Settings{
+			Workers: 2, EpochRows: 50, EpochInterval: 5 * time.Millisecond, RetryInitial: time.Microsecond, RetryMax: time.Millisecond,
+			DrainTimeout: 10 * time.Second, SnapshotInterval: time.Nanosecond, Lateness: time.Second,
+		},
 		kills: make([]context.CancelCauseFunc, runs),
 	}
 	for range runs {
@@ -56,7 +59,7 @@ func (c *cluster) graph(mem memory.Allocator, yaml string) (*graph.Graph, error)
 	if err != nil {
 		return nil, err
 	}
-	reg, err := graph.NewRegistry([]pipeline.Factory{c.source.Factory()}, []pipeline.Factory{pipelinetest.Tally(), pipelinetest.Stamp()}, []pipeline.Factory{c.sink.Factory()})
+	reg, err := graph.NewRegistry([]pipeline.Factory{c.source.Factory()}, []pipeline.Factory{pipelinetest.Tally(), pipelinetest.Stamp()}, append([]pipeline.Factory{c.sink.Factory()}, c.more...))
 	if err != nil {
 		return nil, err
 	}

@@ -2,10 +2,11 @@
 // a message, or an Arrow IPC stream of many rows.
 //
 // The producer is idempotent and Write waits for every delivery report, so an
-// epoch that is committed is on the brokers. Delivery is at least once: Kafka
-// keeps no register of epochs, so one that was written, but not committed when
-// the process died, is written again. Each message names its epoch and its place
-// in it, which are the same both times, so that a consumer can drop repeats.
+// epoch that is committed is on the brokers. By default delivery is at least
+// once: an epoch that was written, but not committed when the process died, is
+// written again. Each message names its epoch and its place in it, which are the
+// same both times, so that a consumer can drop repeats. With delivery:
+// exactly_once each epoch is a transaction: see exact.
 package kafka
 
 import (
@@ -27,24 +28,26 @@ import (
 // beside it.
 type Config struct {
 	kafka.Connection
-	Topic       string            `koanf:"topic" doc:"Topic to write to, with {stream} filled in, such as sluice.{stream}; it must exist."`
-	Format      string            `koanf:"format" enum:"json,arrow" doc:"json (one row a message) or arrow (an IPC stream of many rows a message)."`
-	KeyColumn   string            `koanf:"key_column" doc:"Column whose value is the message's key: rows of one key keep their order. With format json. An empty value is no key."`
-	Headers     map[string]string `koanf:"headers" doc:"Further headers from columns, as header: column. With format json."`
-	Compression string            `koanf:"compression" enum:"none,gzip,snappy,lz4,zstd" doc:"How batches of messages are compressed: none, gzip, snappy, lz4 or zstd."`
-	Partitioner string            `koanf:"partitioner" enum:"murmur2_random,murmur2,consistent_random,random" doc:"How a key chooses its partition; murmur2_random is what Java's producer does with keys."`
+	Topic           string            `koanf:"topic" doc:"Topic to write to, with {stream} filled in, such as sluice.{stream}; it must exist."`
+	Format          string            `koanf:"format" enum:"json,arrow" doc:"json (one row a message) or arrow (an IPC stream of many rows a message)."`
+	KeyColumn       string            `koanf:"key_column" doc:"Column whose value is the message's key: rows of one key keep their order. With format json. An empty value is no key."`
+	Headers         map[string]string `koanf:"headers" doc:"Further headers from columns, as header: column. With format json."`
+	Compression     string            `koanf:"compression" enum:"none,gzip,snappy,lz4,zstd" doc:"How batches of messages are compressed: none, gzip, snappy, lz4 or zstd."`
+	Delivery        string            `koanf:"delivery" enum:"at_least_once,exactly_once" doc:"at_least_once, or exactly_once: each epoch is a transaction, and consumers that read committed messages only, as most do by default, see each row once."`
+	TransactionalID string            `koanf:"transactional_id" doc:"What the transactional ids and the groups of exactly_once begin with; default: sluice-, the pipeline's name, - and the sink's name. Two pipelines must not have the same one."`
+	Partitioner     string            `koanf:"partitioner" enum:"murmur2_random,murmur2,consistent_random,random" doc:"How a key chooses its partition; murmur2_random is what Java's producer does with keys."`
 }
 
 // Defaults returns the configuration before a user's file is read over it.
 func Defaults() Config {
-	return Config{Connection: kafka.DefaultConnection(), Format: "json", Compression: "lz4", Partitioner: "murmur2_random"}
+	return Config{Connection: kafka.DefaultConnection(), Format: "json", Compression: "lz4", Delivery: "at_least_once", Partitioner: "murmur2_random"}
 }
 
 // reserved has the settings that the sink makes itself, with the reason.
 func reserved() map[string]string {
 	const delivery = "the sink's delivery rests on it"
 	return map[string]string{
-		"enable.idempotence": delivery, "acks": delivery, "request.required.acks": delivery, "transactional.id": "the sink has no transactions",
+		"enable.idempotence": delivery, "acks": delivery, "request.required.acks": delivery, "transactional.id": "set delivery and transactional_id beside settings",
 		"partitioner": "set partitioner beside settings", "compression.codec": "set compression instead", "compression.type": "set compression instead",
 		"delivery.report.only.error": delivery, "enable.gapless.guarantee": delivery,
 	}
@@ -68,6 +71,10 @@ func (c *Config) Validate() error {
 	}
 	oneOf("format", c.Format, "json", "arrow")
 	oneOf("compression", c.Compression, "none", "gzip", "snappy", "lz4", "zstd")
+	oneOf("delivery", c.Delivery, "at_least_once", "exactly_once")
+	if c.TransactionalID != "" && c.Delivery != "exactly_once" {
+		fail("transactional_id", "it has no effect without delivery: exactly_once")
+	}
 	oneOf("partitioner", c.Partitioner, "murmur2_random", "murmur2", "consistent_random", "random")
 	if c.Format == "arrow" && (c.KeyColumn != "" || len(c.Headers) > 0) {
 		fail("format", "a message of format arrow holds many rows: leave key_column and headers out")
@@ -84,10 +91,15 @@ func Factory() pipeline.Factory {
 as Arrow IPC streams. The producer is idempotent, and an epoch is committed when the brokers
 have acknowledged all its messages.
 
-Delivery is at least once: an epoch that was written but not committed when the process died
-is written again. The headers sluice-epoch and sluice-row (and with format: arrow sluice-rows, the
+By default delivery is at least once: an epoch that was written but not committed when the process
+died is written again. The headers sluice-epoch and sluice-row (and with format: arrow sluice-rows, the
 number of rows from there on) name a message; a repeat has the same
 ones, so a consumer that remembers them since the last epoch can drop it.
+
+With delivery: exactly_once an epoch is a transaction, one that repeats is left out, and rows are
+seen once by consumers that read committed messages (isolation.level: read_committed, librdkafka's
+default; Java's must be set so). Each partition of the source has a transactional id and a consumer
+group, both called like transactional_id, a slash, and the partition.
 
 With format: arrow a message has at most the rows of a batch (1,024), and is cut in halves where it
 is larger than message.max.bytes. The kafka source reads posts written so with messages: arrow.
@@ -113,7 +125,11 @@ func newPlan(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas) (pipeli
 	if _, err := newOutputs(cfg, in); err != nil {
 		return nil, err
 	}
-	if err := cfg.Check(p.settings(nil), true); err != nil {
+	settings := p.settings(nil)
+	if cfg.Delivery == "exactly_once" {
+		p.transactional(settings, "checked")
+	}
+	if err := cfg.Check(settings, true); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -124,7 +140,11 @@ func (p *plan) New() (pipeline.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sink{plan: p, Stats: kafka.NewStats(p.bc.Name, p.logger()), outputs: outputs}, nil
+	s := &Sink{plan: p, Stats: kafka.NewStats(p.bc.Name, p.logger()), outputs: outputs}
+	if p.cfg.Delivery == "exactly_once" {
+		s.exact = &exact{s: s, prefix: p.transactionalID(), at: p.cfg.commitTopic(p.in), links: maxLinks, claims: map[string]*claim{}}
+	}
+	return s, nil
 }
 
 func (p *plan) logger() *slog.Logger {
@@ -149,6 +169,33 @@ func (p *plan) settings(logs *kafka.Logs) *client.ConfigMap {
 		// begin again would write some of them twice.
 		"message.timeout.ms": 0,
 	}, own)
+}
+
+// transactional makes settings those of a producer of transactions. Its messages
+// do not wait for longer than a transaction may take.
+func (p *plan) transactional(settings *client.ConfigMap, id string) {
+	(*settings)["transactional.id"] = id
+	if _, given := p.cfg.Settings["message.timeout.ms"]; !given {
+		delete(*settings, "message.timeout.ms") // librdkafka chooses it then
+	}
+}
+
+// transactionalID returns what the transactional ids begin with.
+func (p *plan) transactionalID() string {
+	if p.cfg.TransactionalID != "" {
+		return p.cfg.TransactionalID
+	}
+	return "sluice-" + p.bc.Pipeline + "-" + p.bc.Name
+}
+
+// commitTopic is the topic under which it is committed what was written.
+func (c *Config) commitTopic(in pipeline.Schemas) string {
+	for _, topic := range c.topics(in) {
+		if topic != "" {
+			return topic
+		}
+	}
+	return ""
 }
 
 // topics lists the topics, by stream; empty for a stream that is not taken.

@@ -34,6 +34,8 @@ type output struct {
 	names   []string           // further headers
 	from    []int              // and their columns
 	buf     []byte
+
+	partitions int32 // of the topic
 }
 
 func (o *output) init(cfg *Config, schema *arrow.Schema, tag string) (err error) {

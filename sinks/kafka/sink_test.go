@@ -71,6 +71,14 @@ func detections(t testing.TB, batch, n int) (out []pipeline.Batch) {
 	return out
 }
 
+// huge returns a batch of one detection that no message holds.
+func huge(t testing.TB) pipeline.Batch {
+	t.Helper()
+	rec := pipelinetest.Record(t, memory.DefaultAllocator, pipeline.DetectionsSchema(), []pipelinetest.Row{{"post_id": strings.Repeat("x", 1<<20)}})
+	t.Cleanup(rec.Release)
+	return pipeline.Batch{Record: rec, Stream: pipeline.Detections}
+}
+
 func epoch(n int) pipeline.Key {
 	return pipeline.Key{Pipeline: "p", Sink: "kafka", Span: pipeline.Span{Partition: "x/0", From: pipeline.Position(fmt.Sprint(n)), To: pipeline.Position(fmt.Sprint(n + 1))}}
 }
@@ -249,9 +257,7 @@ func TestTooLarge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rec := pipelinetest.Record(t, memory.DefaultAllocator, pipeline.DetectionsSchema(), []pipelinetest.Row{{"post_id": strings.Repeat("x", 1<<20)}})
-	defer rec.Release()
-	err = k.Write(t.Context(), epoch(1), []pipeline.Batch{{Record: rec, Stream: pipeline.Detections}})
+	err = k.Write(t.Context(), epoch(1), []pipeline.Batch{huge(t)})
 	if _, again := pipeline.IsRetryable(err); err == nil || again || !strings.Contains(err.Error(), "message.max.bytes") {
 		t.Errorf("error %v", err)
 	}

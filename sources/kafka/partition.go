@@ -23,6 +23,7 @@ type partition struct {
 
 	begin int64        // where reading begins
 	end   atomic.Int64 // offset behind the last chunk
+	seen  atomic.Int64 // where the broker last said that it ends: messages are before end, markers of transactions up to here
 	until []int64      // ends of recorded epochs that are ahead, ascending
 	stop  int64        // where reading ends; -1 for never
 	done  bool         // stop was reached
@@ -122,6 +123,7 @@ func (r *reader) flush(ctx context.Context, p *partition, to int64) error {
 
 // atEnd takes note that the broker has no message at or after offset.
 func (r *reader) atEnd(ctx context.Context, p *partition, offset int64) error {
+	p.seen.Store(offset)
 	if p.buf != nil {
 		if err := r.flush(ctx, p, p.buf.next()); err != nil {
 			return err

@@ -198,7 +198,7 @@ func (s *source) Lag() (left, total int64, unit string, known bool) {
 		} else {
 			total += p.stop - p.begin
 		}
-		left += max(end-p.end.Load(), 0)
+		left += max(end-max(p.end.Load(), p.seen.Load()), 0)
 	}
 	return left, total, records, true
 }
