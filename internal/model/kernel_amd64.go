@@ -34,9 +34,10 @@ func (s *Scorer) finish(n int) {
 }
 
 // piecesAVX512 adds the weights of the pieces of a word of size bytes, 1 to
-// longBytes, valid UTF-8, for pieces of at most 5 characters. It writes to at, and returns n = 0
-// for a word that has more characters than are cut, or some of 4 bytes, for pieces
-// are of at most 16.
+// longBytes, valid UTF-8, for pieces of at most 5 characters. The sums may have up
+// to 3 times no weights in them; n is with these. It writes to at, and returns
+// n = 0 for a word that has more characters than are cut, or some of 4 bytes, for
+// pieces are of at most 16.
 //
 //go:noescape
 func piecesAVX512(table *uint64, word *byte, size int, at *[72]uint8, least, most int, shift uint) (even, odd, n uint64)

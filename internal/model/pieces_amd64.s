@@ -24,9 +24,14 @@ DATA eachEight<>+48(SB)/8, $0x0606060606060606
 DATA eachEight<>+56(SB)/8, $0x0707070707070707
 GLOBL eachEight<>(SB), RODATA|NOPTR, $64
 
+// The even heads' numbers of 2 bytes, and then the odd heads'.
+DATA evenOdd<>+0(SB)/8, $0x0d0c090805040100
+DATA evenOdd<>+8(SB)/8, $0x0f0e0b0a07060302
+GLOBL evenOdd<>(SB), RODATA|NOPTR, $16
+
 // func piecesAVX512(table *uint64, word *byte, size int, at *[72]uint8, least, most int, shift uint) (even, odd, n uint64)
 // Requires: AVX2, AVX512F, AVX512VL, AVX512BW, AVX512DQ, AVX512VBMI, AVX512VBMI2, POPCNT, BMI2
-TEXT ·piecesAVX512(SB), NOSPLIT, $0-80
+TEXT ·piecesAVX512(SB), NOSPLIT, $640-80
 	MOVQ table+0(FP), SI
 	MOVQ word+8(FP), DI
 	MOVQ size+16(FP), CX
@@ -81,11 +86,8 @@ TEXT ·piecesAVX512(SB), NOSPLIT, $0-80
 	VMOVQ        AX, X20
 	BROADCASTQ(const_hashPiece, Z21)
 	BROADCASTQ(const_hashRun, Z22)
-	BROADCASTQ(const_lowBytes, Z23)
 	BROADCASTQ(64, Z24)
 	VPTERNLOGQ   $0xff, Z25, Z25, Z25
-	VPXORQ       Z16, Z16, Z16      // even
-	VPXORQ       Z17, Z17, Z17      // odd
 	VPXORQ       Z3, Z3, Z3
 	VMOVDQU64    eachEight<>(SB), Z26
 	BROADCASTQ(0x0706050403020100, Z27)
@@ -109,7 +111,7 @@ ascii:
 	MOVQ least+32(FP), R11 // the length
 
 length:
-	// K1 is the lanes of pieces that end within the word.
+	// CX is the number of pieces that end within the word.
 	MOVQ    R9, CX
 	SUBQ    R10, CX
 	SUBQ    R11, CX
@@ -117,10 +119,6 @@ length:
 	CMOVQLT R15, CX
 	CMPQ    CX, R12
 	CMOVQGT R12, CX
-	ADDQ    CX, R13
-	MOVL    $-1, AX
-	BZHIL   CX, AX, AX
-	KMOVW   AX, K1
 
 	LEAQ      (R8)(R11*1), BX
 	VPMOVZXBQ (BX)(R10*1), Z4
@@ -139,13 +137,9 @@ length:
 hashed:
 	VPMULLQ    Z21, Z5, Z5
 	VPSRLQ     X20, Z5, Z5
-	VPXORQ     Z6, Z6, Z6
-	VPGATHERQQ (SI)(Z5*8), K1, Z6
-	VPANDQ     Z23, Z6, Z7
-	VPADDQ     Z7, Z16, Z16
-	VPSRLQ     $8, Z6, Z6
-	VPANDQ     Z23, Z6, Z6
-	VPADDQ     Z6, Z17, Z17
+	VPMOVQD    Z5, Y5
+	VMOVDQU    Y5, (SP)(R13*4)
+	ADDQ       CX, R13
 	INCQ       R11
 	CMPQ       R11, most+40(FP)
 	JLE        length
@@ -156,23 +150,48 @@ hashed:
 	CMPQ CX, least+32(FP)
 	JGE  group
 
-	VEXTRACTI64X4 $1, Z16, Y0
-	VPADDQ        Y0, Y16, Y0
-	VEXTRACTI128  $1, Y0, X1
-	VPADDQ        X1, X0, X0
-	VPSRLDQ       $8, X0, X1
-	VPADDQ        X1, X0, X0
-	VMOVQ         X0, AX
-	MOVQ          AX, even+56(FP)
-	VEXTRACTI64X4 $1, Z17, Y0
-	VPADDQ        Y0, Y17, Y0
-	VEXTRACTI128  $1, Y0, X1
-	VPADDQ        X1, X0, X0
-	VPSRLDQ       $8, X0, X1
-	VPADDQ        X1, X0, X0
-	VMOVQ         X0, AX
-	MOVQ          AX, odd+64(FP)
-	MOVQ          R13, n+72(FP)
+	TESTQ R13, R13
+	JEQ   none
+
+	// The buckets, and that of no weights to make them a multiple of 4.
+	MOVQ         shift+48(FP), CX
+	NEGQ         CX
+	MOVL         $1, AX
+	SHLQ         CX, AX
+	VMOVD        AX, X0
+	VPBROADCASTD X0, X0
+	VMOVDQU      X0, (SP)(R13*4)
+	ADDQ         $3, R13
+	ANDQ         $-4, R13
+	VPXOR        X0, X0, X0
+	VPXOR        X1, X1, X1
+	LEAQ         (SP)(R13*4), DI
+	MOVQ         SP, DX
+
+fourBuckets:
+	MOVL      (DX), AX
+	MOVL      4(DX), BX
+	MOVL      8(DX), CX
+	MOVL      12(DX), R9
+	VPMOVZXBW (SI)(AX*8), X2
+	VPMOVZXBW (SI)(BX*8), X3
+	VPMOVZXBW (SI)(CX*8), X4
+	VPMOVZXBW (SI)(R9*8), X5
+	VPADDW    X2, X0, X0
+	VPADDW    X3, X1, X1
+	VPADDW    X4, X0, X0
+	VPADDW    X5, X1, X1
+	ADDQ      $16, DX
+	CMPQ      DX, DI
+	JNE       fourBuckets
+
+	VPADDW  X1, X0, X0
+	VPSHUFB evenOdd<>(SB), X0, X0
+	VMOVQ   X0, AX
+	MOVQ    AX, even+56(FP)
+	VPEXTRQ $1, X0, AX
+	MOVQ    AX, odd+64(FP)
+	MOVQ    R13, n+72(FP)
 	VZEROUPPER
 	RET
 

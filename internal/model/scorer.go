@@ -1,10 +1,10 @@
 package model
 
 const (
-	// A Scorer remembers 2<<cacheBits words of up to 16 bytes (2 MiB) and
-	// 1<<longBits of up to longBytes (1 MiB).
-	cacheBits = 15
-	longBits  = 14
+	// A Scorer remembers 2<<cacheBits words of up to 16 bytes (4 MiB) and
+	// 1<<longBits of up to longBytes (2 MiB).
+	cacheBits = 16
+	longBits  = 15
 	longBytes = 48
 	// block is the number of posts that are looked at together, a power of 2.
 	block = 16
