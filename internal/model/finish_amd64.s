@@ -32,9 +32,9 @@ GLOBL tables<>(SB), RODATA|NOPTR, $32
 	VPERM2F128 $0x31, b, a, Y15; \
 	VMOVUPS    Y15, (64*(h+4))(R9)
 
-// func finishAVX2(f *fast, sums *[MaxHeads]int32, inv *float32, n int, rows *[block][MaxHeads]float32, out *[MaxHeads][block]float32)
+// func finishAVX2(f *fast, sums *[MaxHeads]int32, inv *float32, n int, rows *[block][MaxHeads]float32, out *[MaxHeads][block]float32, least *[MaxHeads]float32, reached *[block]uint8)
 // Requires: AVX2
-TEXT ·finishAVX2(SB), NOSPLIT, $0-48
+TEXT ·finishAVX2(SB), NOSPLIT, $0-64
 	MOVQ         f+0(FP), AX
 	MOVQ         sums+8(FP), SI
 	MOVQ         inv+16(FP), DI
@@ -50,6 +50,9 @@ TEXT ·finishAVX2(SB), NOSPLIT, $0-48
 	VPBROADCASTD X12, Y12
 	VXORPS       Y13, Y13, Y13
 	VMOVDQU      tables<>(SB), Y14
+	MOVQ         least+48(FP), AX
+	VMOVUPS      (AX), Y15
+	MOVQ         reached+56(FP), R10
 
 nextPost:
 	VCVTDQ2PS    (SI), Y0
@@ -78,6 +81,10 @@ nextPost:
 	VMULPS       Y5, Y0, Y0
 	VADDPS       Y4, Y0, Y0
 	VMOVUPS      Y0, (DX)
+	VCMPPS       $0x0d, Y15, Y0, Y1 // not less
+	VMOVMSKPS    Y1, AX
+	MOVB         AX, (R10)
+	INCQ         R10
 	ADDQ         $32, SI
 	ADDQ         $4, DI
 	ADDQ         $32, DX

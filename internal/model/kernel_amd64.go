@@ -19,18 +19,20 @@ const (
 	kindEmail   = int(text.Email)   //nolint:unused // the kernel uses it
 )
 
-// finishAVX2 makes n rows of sums into probabilities, n > 0, by way of rows.
+// finishAVX2 makes n rows of sums into probabilities, n > 0, by way of rows, and
+// notes which are least or more.
 //
 //go:noescape
-func finishAVX2(f *fast, sums *[MaxHeads]int32, inv *float32, n int, rows *[block][MaxHeads]float32, out *[MaxHeads][block]float32)
+func finishAVX2(f *fast, sums *[MaxHeads]int32, inv *float32, n int, rows *[block][MaxHeads]float32, out *[MaxHeads][block]float32, least *[MaxHeads]float32, reached *[block]uint8)
 
-// finish makes the sums of the first n posts of the block into probabilities.
-func (s *Scorer) finish(n int) {
+// finish makes the sums of the first n posts of the block into probabilities,
+// and notes which are least or more.
+func (s *Scorer) finish(n int, least *[MaxHeads]float32) {
 	if !hasKernels || n <= 0 {
-		s.finishPlain(n)
+		s.finishPlain(n, least)
 		return
 	}
-	finishAVX2(&s.m.fast, &s.sum[0], &s.inv[0], n, &s.parts.rows, &s.out)
+	finishAVX2(&s.m.fast, &s.sum[0], &s.inv[0], n, &s.parts.rows, &s.out, least, &s.reached)
 }
 
 // piecesAVX512 adds the weights of the pieces of a word of size bytes, 1 to

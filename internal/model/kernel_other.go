@@ -13,8 +13,9 @@ func newParts() *parts { return nil }
 // returns up to which one.
 func (s *Scorer) addUp(c *Columns, from, to int) int { return s.addUpPlain(c, from, to) }
 
-// finish makes the sums of the first n posts of the block into probabilities.
-func (s *Scorer) finish(n int) { s.finishPlain(n) }
+// finish makes the sums of the first n posts of the block into probabilities,
+// and notes which are least or more.
+func (s *Scorer) finish(n int, least *[MaxHeads]float32) { s.finishPlain(n, least) }
 
 // pieces adds the packed weights of the pieces of a word.
 func (s *Scorer) pieces(word []byte) (even, odd, n uint64) { return s.piecesPlain(word) }

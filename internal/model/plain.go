@@ -101,10 +101,15 @@ func (s *Scorer) addTokens(c *Columns, post, first, last int, before [2]uint64, 
 }
 
 // finishPlain is finish without instructions of a kind of processor.
-func (s *Scorer) finishPlain(n int) {
+func (s *Scorer) finishPlain(n int, least *[MaxHeads]float32) {
+	s.reached = [block]uint8{}
 	for h := range s.m.card.Heads {
 		for i := range n {
-			s.out[h&7][i&(block-1)] = s.m.Probability(h&7, s.m.logit(h&7, float32(s.sum[i&(block-1)][h&7])*s.inv[i&(block-1)]))
+			p := s.m.Probability(h&7, s.m.logit(h&7, float32(s.sum[i&(block-1)][h&7])*s.inv[i&(block-1)]))
+			s.out[h&7][i&(block-1)] = p
+			if p >= least[h&7] {
+				s.reached[i&(block-1)] |= 1 << h
+			}
 		}
 	}
 }

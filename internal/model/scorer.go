@@ -43,16 +43,17 @@ type cachedLong struct {
 // there are kernels, posts are looked at in blocks: first where everything is
 // that a block's posts are made of, which is asked for, and then the sums.
 type Scorer struct {
-	m      *Model
-	cache  *[1 << cacheBits]set
-	long   *[1 << longBits]cachedLong
-	spelt  spelt
-	parts  *parts                   // for the kernels
-	sum    [block][MaxHeads]int32   // of the block: sums
-	inv    [block]float32           // of the block: what these are multiplied by
-	out    [MaxHeads][block]float32 // of the block: probabilities
-	one    Columns                  // for Score
-	bounds [4]int32                 // for Score
+	m       *Model
+	cache   *[1 << cacheBits]set
+	long    *[1 << longBits]cachedLong
+	spelt   spelt
+	parts   *parts                   // for the kernels
+	sum     [block][MaxHeads]int32   // of the block: sums
+	inv     [block]float32           // of the block: what these are multiplied by
+	out     [MaxHeads][block]float32 // of the block: probabilities
+	reached [block]uint8
+	one     Columns  // for Score
+	bounds  [4]int32 // for Score
 }
 
 // Columns is posts as the columns of a batch hold them. Post i is the text that
@@ -93,14 +94,18 @@ func (s *Scorer) Score(p *Post, logits, probabilities *[MaxHeads]float32) {
 
 // Probabilities computes those of posts, by head: out has a slice of as many as
 // there are posts for each head of the model. It gives what Score gives.
-func (s *Scorer) Probabilities(c *Columns, out [][]float32) {
+// Reached, of as many as there are posts, gets which heads' probabilities are
+// least or more: bit h is head h's. Least of heads that the model does not have
+// has to be more than 1.
+func (s *Scorer) Probabilities(c *Columns, out [][]float32, least *[MaxHeads]float32, reached []uint8) {
 	n, to := len(c.Tokens)-1, 0
 	for from := 0; from < n; from = to {
 		to = s.addUp(c, from, min(from+block, n))
 		for i := from; i < to; i++ {
 			s.inv[i-from] = inverseRoot(int(c.Tokens[i+1] - c.Tokens[i]))
 		}
-		s.finish(to - from)
+		s.finish(to-from, least)
+		copy(reached[from:to], s.reached[:])
 		for h, dst := range out[:len(s.m.card.Heads)] {
 			copy(dst[from:to], s.out[h&7][:])
 		}
