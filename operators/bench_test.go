@@ -50,8 +50,14 @@ func dataDir(tb testing.TB) string {
 	return dir
 }
 
-// realPosts returns real posts, every n-th of the file's first ones.
+// realPosts returns real posts, every 7th of the file's first ones.
 func realPosts(tb testing.TB) []post {
+	tb.Helper()
+	return realPostsOf(tb, 7, benchPosts)
+}
+
+// realPostsOf returns at most n real posts, one of each few of the file's first ones.
+func realPostsOf(tb testing.TB, few, n int) []post {
 	tb.Helper()
 	f, err := os.Open(filepath.Join(dataDir(tb), "posts", "ira_to_2016-06.jsonl.zst"))
 	if err != nil {
@@ -66,8 +72,8 @@ func realPosts(tb testing.TB) []post {
 	sc := bufio.NewScanner(z)
 	sc.Buffer(nil, 1<<20)
 	var out []post
-	for i := 0; sc.Scan() && len(out) < benchPosts; i++ {
-		if i%7 != 0 {
+	for i := 0; sc.Scan() && len(out) < n; i++ {
+		if i%few != 0 {
 			continue
 		}
 		var p struct{ Text string }
