@@ -79,6 +79,7 @@ type operator struct {
 	tokens     token.Tokens
 	scanned    []token.Row
 	domains    token.Domains
+	seen       seen
 	hash       *column.Fixed[uint64]
 	start, end *column.Fixed[uint32]
 	kind       *column.Fixed[text.Kind]
@@ -118,29 +119,24 @@ func (o *operator) Process(_ context.Context, in pipeline.Batch, emit pipeline.E
 // the row's links URL tokens, of which the first token has the number first, in
 // order, each once.
 func (o *operator) addDomains(folded column.StringView, row, first, links int, urls column.StringView, from, to int32) {
-	begin, base := o.domain.Len(), int(folded.Offsets[row])
+	base := int(folded.Offsets[row])
+	o.seen.next(o.domain.Len())
 	for i := from; i < to; i++ {
-		o.addDomain(begin, o.domains.Of(urls.At(int(i))))
+		o.addDomain(o.domains.Of(urls.At(int(i))))
 	}
 	for j := first; links > 0; j++ {
 		if o.tokens.Kind[j] == text.URL {
-			o.addDomain(begin, o.domains.OfFolded(folded.Data, base+int(o.tokens.Start[j]), base+int(o.tokens.End[j])))
+			o.addDomain(o.domains.OfFolded(folded.Data, base+int(o.tokens.Start[j]), base+int(o.tokens.End[j])))
 			links--
 		}
 	}
 }
 
-// addDomain adds d to the row of url_domains that begins with element begin.
-func (o *operator) addDomain(begin int, d string) {
-	if d == "" {
-		return
+// addDomain adds d to the row of url_domains.
+func (o *operator) addDomain(d string) {
+	if d != "" && !o.seen.has(o.domain, d) {
+		o.domain.AppendString(d)
 	}
-	for i := begin; i < o.domain.Len(); i++ {
-		if string(o.domain.At(i)) == d {
-			return
-		}
-	}
-	o.domain.AppendString(d)
 }
 
 // arrays returns the finished columns in the order of the schema.

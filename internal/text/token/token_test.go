@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cockroachdb/datadriven"
+	"golang.org/x/net/publicsuffix"
 
 	"github.com/sluicehq/sluice/internal/text"
 	"github.com/sluicehq/sluice/internal/text/token/class"
@@ -207,6 +208,22 @@ func TestOfFolded(t *testing.T) {
 	} {
 		if got, want := b.OfFolded([]byte("pad "+url+" /more.org"), 4, 4+len(url)), a.Of([]byte(url)); got != want {
 			t.Errorf("%s: %q, want %q", url, got, want)
+		}
+	}
+}
+
+// TestLookUp holds what is known of a host against the public suffix list.
+func TestLookUp(t *testing.T) {
+	for _, name := range []string{
+		"example.com", "com", "a.b.example.co.uk", "co.uk", "uk", "nosuffix", "a.nosuffix", "x.a.nosuffix", "www.ck", "a.ck", "b.a.ck", "city.kawasaki.jp",
+		"a.b.kawasaki.jp", "b.kawasaki.jp", "x.blogspot.com", "blogspot.com", ".com", "com.", ".a.com", "a..com", "..", ".", "-.com", "1.2.3", "1.2.3.4", "a.1",
+	} {
+		want, err := publicsuffix.EffectiveTLDPlusOne(name)
+		if isAddress(name) {
+			want, err = name, nil
+		}
+		if got := lookUp(name).domain; got != want || err != nil && got != "" {
+			t.Errorf("%q: domain %q, want %q (%v)", name, got, want, err)
 		}
 	}
 }
