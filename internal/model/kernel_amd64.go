@@ -137,14 +137,11 @@ func (s *Scorer) addWords(c *Columns, from, n int) {
 }
 
 // addLong adds long words, of which there is at least one, to sums, up to the
-// first one that is not in the cache. It returns how many it added.
+// first one that is not in the cache. It returns how many it added. The words are
+// within buf: the kernel does not check.
 func (s *Scorer) addLong(buf []byte, spans []uint64, slots []uint32, sums *[MaxHeads]int32) (found int) {
 	if !hasKernels {
 		return s.addLongPlain(buf, spans, slots, sums)
-	}
-	for _, span := range spans {
-		at := span & (1<<32 - 1)
-		_ = buf[at : at+span>>32] // the kernel does not check
 	}
 	return addLongAVX512(&s.long[0], unsafe.SliceData(buf), &spans[0], &slots[:len(spans)][0], len(spans), sums)
 }

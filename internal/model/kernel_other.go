@@ -20,7 +20,7 @@ func (m *Model) locate(p *places, c *Columns, from, to int, ends *[block]located
 func (s *Scorer) addWords(c *Columns, from, n int) { s.addWordsPlain(c, from, n) }
 
 // addLong adds long words to sums, up to the first one that is not in the cache.
-// It returns how many it added.
+// It returns how many it added. The words are within buf.
 func (s *Scorer) addLong(buf []byte, spans []uint64, slots []uint32, sums *[MaxHeads]int32) (found int) {
 	return s.addLongPlain(buf, spans, slots, sums)
 }

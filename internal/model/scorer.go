@@ -156,6 +156,10 @@ func (s *Scorer) locate(c *Columns, from, to int) {
 func (s *Scorer) addOthers(c *Columns, post, w, end int, sums *[MaxHeads]int32) {
 	p := &s.found
 	tokens := c.Hash[c.Tokens[post]:c.Tokens[post+1]]
+	for _, span := range p.longs.spans[w:end] {
+		at := span & (1<<32 - 1)
+		_ = c.Buf[at : at+span>>32] // once for each word: addLong is called again behind each that is new
+	}
 	for w < end {
 		w += s.addLong(c.Buf, p.longs.spans[w:end], p.longs.slots[w:end], sums)
 		if w == end {
