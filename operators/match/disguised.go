@@ -79,6 +79,11 @@ func (f *disguiseFinder) find(b *batch) {
 			next++
 		}
 		for _, h := range f.words.Find(f.set, b.text.At(row)) {
+			// Both are ordered by their start: what ends before h ends before all
+			// further ones.
+			for next < b.begun && int(b.hits[next].row) == row && b.hits[next].end <= h.Start {
+				next++
+			}
 			if h.Kinds&^undone(b.terms[h.Term].view) != 0 || overlaps(b.hits[next:b.begun], row, &h) {
 				continue
 			}
@@ -90,13 +95,14 @@ func (f *disguiseFinder) find(b *batch) {
 }
 
 // overlaps reports whether one of the hits of a post, with which they begin, is
-// of the same term and shares bytes with h.
+// of the same term and shares bytes with h. Hits are ordered by their start.
 func overlaps(hits []hit, row int, h *disguise.Hit) bool {
-	for _, k := range hits {
-		if int(k.row) != row {
+	for i := range hits {
+		k := &hits[i]
+		if int(k.row) != row || k.start >= h.End {
 			break
 		}
-		if k.term == h.Term && k.start < h.End && h.Start < k.end {
+		if k.term == h.Term && h.Start < k.end {
 			return true
 		}
 	}

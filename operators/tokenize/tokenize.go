@@ -79,6 +79,7 @@ type operator struct {
 	tokens     token.Tokens
 	scanned    []token.Row
 	domains    token.Domains
+	links      []token.Link // those of further rows
 	seen       seen
 	hash       *column.Fixed[uint64]
 	start, end *column.Fixed[uint32]
@@ -101,6 +102,7 @@ func (o *operator) Process(_ context.Context, in pipeline.Batch, emit pipeline.E
 	o.tokens.Reset()
 	o.tokens.AppendRows(scanned, folded.Data, folded.Offsets)
 	ends, counts, domainEnds := o.rows.Extend(len(scanned)), o.count.Extend(len(scanned)), o.domainRows.Extend(len(scanned))
+	o.links = o.tokens.Links()
 	first, domains := int32(0), int32(0)
 	for i, row := range scanned {
 		ends[i] = row.End
@@ -125,10 +127,16 @@ func (o *operator) addDomains(folded column.StringView, row, first, links int, u
 		o.addDomain(o.domains.Of(urls.At(int(i))))
 	}
 	for j := first; links > 0; j++ {
-		if o.tokens.Kind[j] == text.URL {
-			o.addDomain(o.domains.OfFolded(folded.Data, base+int(o.tokens.Start[j]), base+int(o.tokens.End[j])))
-			links--
+		if o.tokens.Kind[j] != text.URL {
+			continue
 		}
+		links--
+		if len(o.links) > 0 && o.links[0].Token == j {
+			o.addDomain(o.links[0].Domain)
+			o.links = o.links[1:]
+			continue
+		}
+		o.addDomain(o.domains.OfFolded(folded.Data, base+int(o.tokens.Start[j]), base+int(o.tokens.End[j])))
 	}
 }
 

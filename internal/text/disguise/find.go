@@ -47,6 +47,9 @@ func (f *Finder) Find(s *Set, text []byte) []Hit {
 
 // word implements visitor.
 func (f *Finder) word(u []unit, whole kind.Set, _ bool) {
+	if short(u) {
+		return
+	}
 	s := survey(u)
 	if !s.plain || whole != 0 {
 		f.try(u, whole, &s)
@@ -66,11 +69,26 @@ func (f *Finder) word(u []unit, whole kind.Set, _ bool) {
 		for to < len(u) && u[to].writes() {
 			to++
 		}
-		if part := survey(u[from:to]); !part.plain {
-			f.try(u[from:to], whole, &part)
+		if !short(u[from:to]) {
+			if part := survey(u[from:to]); !part.plain {
+				f.try(u[from:to], whole, &part)
+			}
 		}
 		from = to
 	}
+}
+
+// short reports whether the units are of fewer characters than any word that is
+// looked for: a character stands for one letter at most.
+func short(u []unit) bool {
+	if len(u) >= minLetters {
+		return false
+	}
+	n := uint32(0)
+	for i := range u {
+		n += u[i].count
+	}
+	return n < minLetters
 }
 
 // look is what a word looks like.

@@ -36,13 +36,27 @@ type Tokens struct {
 
 	maps  bitmaps // scratch
 	hosts *hosts  // of bare domains; made for the first one
+	links []Link
 }
+
+// Link is a token that is a URL without a scheme, and the registrable domain that
+// Domains gives for it.
+type Link struct {
+	Token  int
+	Domain string
+}
+
+// Links returns the URLs without a scheme, in order: their domains are known.
+func (t *Tokens) Links() []Link { return t.links }
 
 // Len returns the number of tokens.
 func (t *Tokens) Len() int { return len(t.Hash) }
 
 // Reset drops all tokens and keeps the memory.
-func (t *Tokens) Reset() { t.truncate(0) }
+func (t *Tokens) Reset() {
+	t.truncate(0)
+	t.links = t.links[:0]
+}
 
 func (t *Tokens) truncate(n int) {
 	t.Hash, t.Start, t.End, t.Kind = t.Hash[:n], t.Start[:n], t.End[:n], t.Kind[:n]

@@ -23,6 +23,7 @@ func TestTokens(t *testing.T) {
 			var toks Tokens
 			in := []byte(d.Input)
 			toks.Append(in, 0, len(in))
+			checkLinks(t, in, &toks)
 			for i := range toks.Len() {
 				fmt.Fprintf(&b, "%-7s %s [%d:%d]\n", toks.Kind[i], in[toks.Start[i]:toks.End[i]], toks.Start[i], toks.End[i])
 			}
@@ -144,6 +145,20 @@ func checkRows(t *testing.T, in []byte, i, j int) {
 	}
 }
 
+// checkLinks holds the domains of Links against what Domains gives.
+func checkLinks(t *testing.T, in []byte, toks *Tokens) {
+	t.Helper()
+	var doms Domains
+	for _, l := range toks.Links() {
+		if toks.Kind[l.Token] != text.URL {
+			t.Fatalf("%+q: link %d is of kind %d", in, l.Token, toks.Kind[l.Token])
+		}
+		if want := doms.OfFolded(in, int(toks.Start[l.Token]), int(toks.End[l.Token])); l.Domain != want {
+			t.Fatalf("%+q: link %d has domain %q, want %q", in, l.Token, l.Domain, want)
+		}
+	}
+}
+
 // TestRows cuts texts in two at each character.
 func TestRows(t *testing.T) {
 	for _, s := range []string{
@@ -179,6 +194,7 @@ func FuzzTokens(f *testing.F) {
 			return // no fault, and tokens within the text: that is all
 		}
 		same(t, in, &toks, plain(in))
+		checkLinks(t, in, &toks)
 		// The same within a larger buffer and behind other tokens.
 		buf := bytes.Repeat([]byte("z"), int(before))
 		from := len(buf)
