@@ -50,14 +50,16 @@ func (f *Finder) word(u []unit, whole kind.Set, _ bool) {
 	if short(u) {
 		return
 	}
-	s := survey(u)
-	if !s.plain || whole != 0 {
-		f.try(u, whole, &s)
+	g := f.glimpse(u, whole)
+	if g.candidates {
+		if s := survey(u); !s.plain || whole != 0 {
+			f.try(u, whole, &s, &g)
+		}
 	}
-	if s.turned {
+	if g.turned {
 		f.upsideDown(u, whole)
 	}
-	if !s.inside || whole&kind.Spaced != 0 {
+	if !g.inside || whole&kind.Spaced != 0 {
 		return
 	}
 	// The parts between symbols, by themselves.
@@ -69,12 +71,20 @@ func (f *Finder) word(u []unit, whole kind.Set, _ bool) {
 		for to < len(u) && u[to].writes() {
 			to++
 		}
-		if !short(u[from:to]) {
-			if part := survey(u[from:to]); !part.plain {
-				f.try(u[from:to], whole, &part)
-			}
-		}
+		f.part(u[from:to], whole)
 		from = to
+	}
+}
+
+// part looks a part of a word up.
+func (f *Finder) part(u []unit, whole kind.Set) {
+	if short(u) {
+		return
+	}
+	if g := f.glimpse(u, whole); g.candidates {
+		if s := survey(u); !s.plain {
+			f.try(u, whole, &s, &g)
+		}
 	}
 }
 
@@ -231,22 +241,22 @@ var units = func() map[string]bool {
 	return m
 }()
 
-// try looks a word up, and the hits in which its letters are what they seem.
-func (f *Finder) try(u []unit, whole kind.Set, s *look) {
-	if len(u) == 0 || len(u) > maxRuns || s.letters == 0 || whole&kind.Spaced == 0 && amount(u, s) || whole&kind.Spaced != 0 && s.digits > s.letters {
+// try verifies the words that may be u, and the hits in which its letters are what
+// they seem.
+func (f *Finder) try(u []unit, whole kind.Set, s *look, g *glimpse) {
+	if s.letters == 0 || whole&kind.Spaced == 0 && amount(u, s) || whole&kind.Spaced != 0 && s.digits > s.letters {
 		return
 	}
 	if whole&kind.Spaced != 0 {
 		f.joined = join(f.joined[:0], u)
 		u = f.joined
 	}
-	key, bare, differ := keys(u)
-	f.candidates(u, whole, s, f.set.chain(key))
-	if differ {
-		f.candidates(u, whole, s, f.set.chain(bare))
+	f.candidates(u, whole, s, g.with)
+	if g.without != 0 {
+		f.candidates(u, whole, s, g.without)
 	}
-	if s.masks > 0 && whole&kind.Spaced == 0 {
-		f.masked(u, whole)
+	if g.masked != 0 {
+		f.masked(u, whole, g.masked)
 	}
 }
 
@@ -264,29 +274,72 @@ func join(dst, u []unit) []unit {
 	return dst
 }
 
-// keys returns the key of the letters that the units may stand for, with and
-// without symbols.
-func keys(u []unit) (with, without uint64, differ bool) {
-	with, without = seedWhole, seedWhole
+// glimpse is what is seen of a word at first: for most words there is nothing that
+// it may be.
+type glimpse struct {
+	candidates    bool
+	with, without uint32 // the words whose key is that of the letters, with and without symbols; or 0
+	masked        uint32 // those that its ends and length fit, where it is masked
+	turned        bool   // see look
+	inside        bool
+}
+
+// glimpse looks a word up by the keys of its letters.
+func (f *Finder) glimpse(u []unit, whole kind.Set) (g glimpse) {
+	k := keysOf(u)
+	g.turned, g.inside = k.turned, k.inside
+	if len(u) > maxRuns {
+		return g
+	}
+	if whole&kind.Spaced != 0 {
+		f.joined = join(f.joined[:0], u)
+		k = keysOf(f.joined)
+	} else if k.masked {
+		g.masked = f.maskedChain(u)
+	}
+	g.with = f.set.chain(k.with)
+	if k.differ {
+		g.without = f.set.chain(k.without)
+	}
+	g.candidates = g.with|g.without|g.masked != 0
+	return g
+}
+
+// keys is what keysOf finds.
+type keys struct {
+	with, without uint64 // of the letters that the units may stand for, with and without symbols
+	differ        bool
+	masked        bool // there are masks
+	turned        bool // see look
+	inside        bool
+}
+
+func keysOf(u []unit) (k keys) {
+	k.with, k.without = seedWhole, seedWhole
 	last, lastBare := rune(-1), rune(-1)
 	for i := range u {
 		c := &u[i]
-		if c.form == mask || c.form == quote || c.form == hard || c.form == symbol && glyphs[c.glyph].n == 0 {
+		g := &glyphs[c.glyph]
+		k.turned = k.turned || g.n > 0 && letters[g.first].kind == kind.UpsideDown
+		bare := c.form >= symbol && !c.enclosed()
+		k.inside = k.inside || bare && c.form <= mask
+		if c.form > symbol || c.form == symbol && g.n == 0 {
+			k.masked = k.masked || c.form == mask
 			continue
 		}
-		k := c.key()
-		if k != last {
-			with, last = mixRune(with, k), k
+		x := c.key()
+		if x != last {
+			k.with, last = mixRune(k.with, x), x
 		}
-		if c.form == symbol && !c.enclosed() {
-			differ = true
+		if bare {
+			k.differ = true
 			continue
 		}
-		if k != lastBare {
-			without, lastBare = mixRune(without, k), k
+		if x != lastBare {
+			k.without, lastBare = mixRune(k.without, x), x
 		}
 	}
-	return with, without, differ
+	return k
 }
 
 // candidates verifies the words of a chain.
@@ -325,17 +378,21 @@ func (f *Finder) honest(kinds kind.Set, s *look, word []rune) bool {
 	return there > 2*here
 }
 
-// masked verifies the words of which the ends and the length fit.
-func (f *Finder) masked(u []unit, whole kind.Set) {
+// maskedChain returns the first word of which the ends and the length fit.
+func (f *Finder) maskedChain(u []unit) uint32 {
+	first, last := &u[0], &u[len(u)-1]
+	if first.form == mask || last.form == mask {
+		return 0
+	}
 	n := 0
 	for i := range u {
 		n += int(u[i].count)
 	}
-	last := &u[len(u)-1]
-	if u[0].form == mask || last.form == mask {
-		return
-	}
-	w := f.set.chain(endsKey(seedEnds, n, u[0].key(), last.key()))
+	return f.set.chain(endsKey(seedEnds, n, first.key(), last.key()))
+}
+
+// masked verifies the words of a chain of maskedChain.
+func (f *Finder) masked(u []unit, whole kind.Set, w uint32) {
 	for tries := 0; w != 0 && tries < maxCandidates; tries++ {
 		f.steps += len(u)
 		if kinds, ok := verifyMasked(u, f.set.letters(w)); ok {
@@ -357,8 +414,10 @@ func (f *Finder) upsideDown(u []unit, whole kind.Set) {
 			c.kinds |= kind.UpsideDown
 		}
 	}
-	s := survey(f.turned)
-	f.try(f.turned, whole|kind.UpsideDown, &s)
+	if g := f.glimpse(f.turned, whole); g.candidates {
+		s := survey(f.turned)
+		f.try(f.turned, whole|kind.UpsideDown, &s, &g)
+	}
 }
 
 // turn returns the letter that a letter of ASCII looks like when it is turned.

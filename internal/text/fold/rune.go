@@ -1,6 +1,10 @@
 package fold
 
-import "github.com/sluicehq/sluice/internal/text/fold/entry"
+import (
+	"unicode/utf8"
+
+	"github.com/sluicehq/sluice/internal/text/fold/entry"
+)
 
 // Fate is what folding does to a rune by itself.
 type Fate uint8
@@ -40,4 +44,23 @@ func Rune(r rune) (rune, Fate) {
 		}
 	}
 	return 0, Many
+}
+
+// Form returns the folded form of r by itself, which [Rune] says is of several
+// runes: "" for what emoji sequences are made with. It is not ok where the form is
+// made by composition.
+func Form(r rune) (form string, ok bool) {
+	e, identity := lookup(r)
+	switch {
+	case identity || e < entry.IsLong:
+		return "", false
+	case e&entry.IsSequence != 0:
+		return "", true
+	}
+	form = long[e&entry.LongMask]
+	if e&entry.IsComposing == 0 {
+		return form, true
+	}
+	_, size := utf8.DecodeRuneInString(form)
+	return form, size == len(form) // there is nothing to compose one rune with
 }
