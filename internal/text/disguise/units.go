@@ -189,11 +189,10 @@ func appendLong(u []unit, base int, r rune, x unit) []unit {
 		x.folded = r
 		return push(u, base, x, r)
 	}
-	form, ok := fold.Form(r)
-	if !ok {
-		form = string(fold.Append(nil, utf8.AppendRune(nil, r)))
-	}
-	for _, c := range form {
+	var buf [64]byte
+	for form := fold.AppendForm(buf[:0], r); len(form) > 0; {
+		c, size := utf8.DecodeRune(form)
+		form = form[size:]
 		if p := &plain[c&0x7ff]; c < rune(len(plain)) && p.form != 0 && p.folded == c {
 			u = add(u, base, p, x.start, x.end, x.kinds)
 			continue

@@ -1,10 +1,6 @@
 package fold
 
-import (
-	"unicode/utf8"
-
-	"github.com/sluicehq/sluice/internal/text/fold/entry"
-)
+import "github.com/sluicehq/sluice/internal/text/fold/entry"
 
 // Fate is what folding does to a rune by itself.
 type Fate uint8
@@ -46,21 +42,29 @@ func Rune(r rune) (rune, Fate) {
 	return 0, Many
 }
 
-// Form returns the folded form of r by itself, which [Rune] says is of several
-// runes: "" for what emoji sequences are made with. It is not ok where the form is
-// made by composition.
-func Form(r rune) (form string, ok bool) {
+// AppendForm appends the folded form of r by itself, which [Rune] says is of
+// several runes: nothing for what emoji sequences are made with.
+func AppendForm(dst []byte, r rune) []byte {
 	e, identity := lookup(r)
 	switch {
-	case identity || e < entry.IsLong:
-		return "", false
-	case e&entry.IsSequence != 0:
-		return "", true
+	case identity || e >= entry.IsLong && e&entry.IsSequence != 0:
+		return dst
+	case e < entry.IsLong:
+		return append(dst, byte(e), byte(e>>8), byte(e>>16))[:len(dst)+entry.Length(e)]
+	case e&entry.IsComposing != 0:
+		return append(dst, composedForms[e&entry.LongMask]...)
 	}
-	form = long[e&entry.LongMask]
-	if e&entry.IsComposing == 0 {
-		return form, true
-	}
-	_, size := utf8.DecodeRuneInString(form)
-	return form, size == len(form) // there is nothing to compose one rune with
+	return append(dst, long[e&entry.LongMask]...)
 }
+
+// composedForms holds the long forms, composed.
+var composedForms = func() (t [len(long)]string) {
+	for i, form := range long {
+		var b []byte
+		for _, c := range form {
+			b = appendComposed(b, 0, c)
+		}
+		t[i] = string(b)
+	}
+	return t
+}()
