@@ -1,6 +1,7 @@
 package disguise
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"unicode/utf8"
@@ -28,21 +29,51 @@ type Finder struct {
 	turned []unit
 	beside []unit
 	joined []unit
+
+	suffice func(hits []Hit) bool // nil where all hits are asked for
+	ask     int                   // len(hits) at which suffice is asked next
 }
 
 // Find returns the terms of s that stand in text in disguise, ordered by place:
 // those that the folded view shows are not among them. The text is the original
 // one, valid UTF-8. The result is valid until the next call.
-func (f *Finder) Find(s *Set, text []byte) []Hit {
-	f.set, f.hits = s, f.hits[:0]
+func (f *Finder) Find(s *Set, text []byte) []Hit { return f.FindUntil(s, text, 0, nil) }
+
+// FindUntil is Find for a caller that needs the first hits only: what stands
+// behind those that suffice says are enough may be missing. It is asked where
+// there are n hits, and sometimes again.
+func (f *Finder) FindUntil(s *Set, text []byte, n int, suffice func(hits []Hit) bool) []Hit {
+	f.set, f.hits, f.suffice, f.ask = s, f.hits[:0], suffice, n
 	f.read(text, f)
+	f.order()
+	return f.hits
+}
+
+// order puts the hits in order, each once.
+func (f *Finder) order() {
 	if len(f.hits) > 1 {
 		slices.SortFunc(f.hits, func(a, b Hit) int {
 			return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End), cmp.Compare(a.Term, b.Term), cmp.Compare(a.Kinds, b.Kinds))
 		})
 		f.hits = slices.CompactFunc(f.hits, func(a, b Hit) bool { return a.Start == b.Start && a.End == b.End && a.Term == b.Term })
 	}
-	return f.hits
+}
+
+// enough implements visitor. Words that are still to come begin behind done, or
+// before it by the marks that a letter is read back over: these do not reach over
+// a byte of ASCII. Their phrases begin maxWords windows before them at most.
+func (f *Finder) enough(done int) bool {
+	if f.suffice == nil || len(f.hits) < f.ask {
+		return false
+	}
+	safe := done - (maxWords+1)*window
+	if safe <= 0 || !bytes.ContainsFunc(f.text[done-window:done], func(r rune) bool { return r < utf8.RuneSelf }) {
+		return false
+	}
+	f.order()
+	n, _ := slices.BinarySearchFunc(f.hits, uint32(safe), func(h Hit, at uint32) int { return cmp.Compare(h.Start, at) })
+	f.ask = len(f.hits) + len(f.hits)/4 + 1
+	return f.suffice(f.hits[:n])
 }
 
 // word implements visitor.
