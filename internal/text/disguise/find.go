@@ -77,7 +77,7 @@ func (f *Finder) enough(done int) bool {
 }
 
 // word implements visitor.
-func (f *Finder) word(u []unit, whole kind.Set, _ bool) {
+func (f *Finder) word(u []unit, whole kind.Set, edges bool) {
 	if short(u) {
 		return
 	}
@@ -90,8 +90,8 @@ func (f *Finder) word(u []unit, whole kind.Set, _ bool) {
 	if g.turned {
 		f.upsideDown(u, whole)
 	}
-	if !g.inside || whole&kind.Spaced != 0 {
-		return
+	if !g.inside || edges || whole&kind.Spaced != 0 {
+		return // with edges, the parts are those of the word without
 	}
 	// The parts between symbols, by themselves.
 	for from := 0; from < len(u); from++ {
@@ -177,9 +177,7 @@ func survey(u []unit) (s look) {
 				s.inside = true
 			}
 		}
-		if g.n > 0 && letters[g.first].kind == kind.UpsideDown {
-			s.turned = true
-		}
+		s.turned = s.turned || g.turned()
 		if c.count >= 3 {
 			s.plain = false
 		}
@@ -317,60 +315,54 @@ type glimpse struct {
 
 // glimpse looks a word up by the keys of its letters.
 func (f *Finder) glimpse(u []unit, whole kind.Set) (g glimpse) {
-	k := keysOf(u)
-	g.turned, g.inside = k.turned, k.inside
+	masks := false
+	for i := range u {
+		c := &u[i]
+		g.turned = g.turned || glyphs[c.glyph].turned()
+		g.inside = g.inside || c.form == mask || c.form == symbol && !c.enclosed()
+		masks = masks || c.form == mask
+	}
 	if len(u) > maxRuns {
 		return g
 	}
 	if whole&kind.Spaced != 0 {
 		f.joined = join(f.joined[:0], u)
-		k = keysOf(f.joined)
-	} else if k.masked {
+		u = f.joined
+	} else if masks {
 		g.masked = f.maskedChain(u)
 	}
-	g.with = f.set.chain(k.with)
-	if k.differ {
-		g.without = f.set.chain(k.without)
+	with, without, differ := keys(u)
+	if g.with = f.set.chain(with); differ {
+		g.without = f.set.chain(without)
 	}
 	g.candidates = g.with|g.without|g.masked != 0
 	return g
 }
 
-// keys is what keysOf finds.
-type keys struct {
-	with, without uint64 // of the letters that the units may stand for, with and without symbols
-	differ        bool
-	masked        bool // there are masks
-	turned        bool // see look
-	inside        bool
-}
-
-func keysOf(u []unit) (k keys) {
-	k.with, k.without = seedWhole, seedWhole
+// keys returns the key of the letters that the units may stand for, with and
+// without symbols.
+func keys(u []unit) (with, without uint64, differ bool) {
+	with = seedWhole
 	last, lastBare := rune(-1), rune(-1)
 	for i := range u {
 		c := &u[i]
-		g := &glyphs[c.glyph]
-		k.turned = k.turned || g.n > 0 && letters[g.first].kind == kind.UpsideDown
-		bare := c.form >= symbol && !c.enclosed()
-		k.inside = k.inside || bare && c.form <= mask
-		if c.form > symbol || c.form == symbol && g.n == 0 {
-			k.masked = k.masked || c.form == mask
+		if c.form > symbol || c.form == symbol && glyphs[c.glyph].n == 0 {
 			continue
 		}
-		x := c.key()
-		if x != last {
-			k.with, last = mixRune(k.with, x), x
+		k := c.key()
+		if c.form == symbol && !c.enclosed() {
+			if !differ {
+				// Until here both are the same.
+				without, lastBare, differ = with, last, true
+			}
+		} else if differ && k != lastBare {
+			without, lastBare = mixRune(without, k), k
 		}
-		if bare {
-			k.differ = true
-			continue
-		}
-		if x != lastBare {
-			k.without, lastBare = mixRune(k.without, x), x
+		if k != last {
+			with, last = mixRune(with, k), k
 		}
 	}
-	return k
+	return with, without, differ
 }
 
 // candidates verifies the words of a chain.
@@ -422,14 +414,24 @@ func (f *Finder) maskedChain(u []unit) uint32 {
 	return f.set.chain(endsKey(seedEnds, n, first.key(), last.key()))
 }
 
-// masked verifies the words of a chain of maskedChain.
+// masked verifies the words of a chain of maskedChain. Most fall at the letter
+// before the last one, where that is not masked.
 func (f *Finder) masked(u []unit, whole kind.Set, w uint32) {
+	want, n := uint8(0), len(u)
+	if n > 1 && u[n-1].count == 1 && u[n-2].form != mask {
+		want = mark(u[n-2].key())
+	} else if u[n-1].count > 1 {
+		want = mark(u[n-1].key())
+	}
 	for tries := 0; w != 0 && tries < maxCandidates; tries++ {
-		f.steps += len(u)
-		if kinds, ok := verifyMasked(u, f.set.letters(w)); ok {
-			f.emit(w, u, kinds|whole)
+		e := &f.set.words[w]
+		if want == 0 || want == e.beside {
+			f.steps += len(u)
+			if kinds, ok := verifyMasked(u, f.set.letters(w)); ok {
+				f.emit(w, u, kinds|whole)
+			}
 		}
-		w = f.set.words[w].masked
+		w = e.masked
 	}
 }
 
