@@ -40,14 +40,21 @@ const (
 // dataDir returns the folder of the test data, or skips.
 func dataDir(tb testing.TB) string {
 	tb.Helper()
+	dir, err := dataFolder()
+	if err != nil {
+		tb.Skipf("no test data: %v; set SLUICE_DATA", err)
+	}
+	return dir
+}
+
+// dataFolder returns the folder of the test data, which may not be there.
+func dataFolder() (string, error) {
 	dir := os.Getenv("SLUICE_DATA")
 	if dir == "" {
 		dir = filepath.Join("..", "..", "shared", "data")
 	}
-	if _, err := os.Stat(dir); err != nil {
-		tb.Skipf("no test data: %v; set SLUICE_DATA", err)
-	}
-	return dir
+	_, err := os.Stat(dir)
+	return dir, err
 }
 
 // realPosts returns real posts, every 7th of the file's first ones.
