@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sluicehq/sluice/internal/kafka"
 	"github.com/sluicehq/sluice/pipeline/engine"
 )
 
@@ -43,6 +45,7 @@ func exported() map[string][]string {
 	go func() {
 		defer close(ch)
 		engine.NewMetrics().Describe(ch)
+		kafka.NewStats("", nil).Describe(ch)
 	}()
 	out := map[string][]string{"up": {"job", "instance"}}
 	for d := range ch {
@@ -83,7 +86,7 @@ func TestPrometheusRules(t *testing.T) {
 				t.Errorf("%s: %s in %s", r.Alert, fault, r.Expr)
 			}
 			for _, l := range labelUse.FindAllStringSubmatch(r.Annotations["description"]+r.Annotations["summary"], -1) {
-				if !slices.Contains([]string{"instance", "sink", "unit"}, l[1]) || !strings.Contains(r.Expr, l[1]) && strings.Contains(r.Expr, "by (") {
+				if !slices.Contains([]string{"instance", "sink", "unit", "topic", "partition"}, l[1]) || !strings.Contains(r.Expr, l[1]) && strings.Contains(r.Expr, "by (") {
 					t.Errorf("%s: the label %s is not left by %s", r.Alert, l[1], r.Expr)
 				}
 			}
@@ -140,6 +143,66 @@ func checkPromQL(expr string, series map[string][]string) (faults []string) {
 		}
 	}
 	return faults
+}
+
+// TestKafkaDashboard: every series and label in a query of the dashboard is one
+// that Sluice has, panels do not overlap, and the source of data is Prometheus.
+func TestKafkaDashboard(t *testing.T) {
+	data, err := os.ReadFile("grafana/dashboards/kafka.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type source struct{ Type, UID string }
+	var d struct {
+		UID    string
+		Panels []struct {
+			ID                 int
+			Title, Description string
+			Datasource         source
+			GridPos            struct{ X, Y, W, H int }
+			Targets            []struct {
+				Datasource         source
+				Expr, LegendFormat string
+			}
+		}
+	}
+	if err := json.Unmarshal(data, &d); err != nil {
+		t.Fatal(err)
+	}
+	from := one[struct {
+		APIVersion  int `yaml:"apiVersion"`
+		Datasources []struct{ Name, UID, Type, Access, URL string }
+	}](t, "grafana/provisioning/datasources/prometheus.yaml").Datasources[0]
+	if host, ok := strings.CutPrefix(from.URL, "http://prometheus:"); !ok || host != "9090" || d.UID == "" || len(d.Panels) < 5 {
+		t.Errorf("the source %+v is not the compose file's service, or the dashboard %q has too few panels", from, d.UID)
+	}
+	series, taken := exported(), map[[2]int]int{}
+	legend := regexp.MustCompile(`\{\{(\w+)\}\}`)
+	for _, p := range d.Panels {
+		if p.Title == "" || p.Description == "" || len(p.Targets) == 0 || p.GridPos.X+p.GridPos.W > 24 {
+			t.Errorf("panel %d lacks title, description or query, or is off the grid", p.ID)
+		}
+		for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
+			if other := taken[[2]int{x, p.GridPos.Y}]; other != 0 {
+				t.Errorf("panels %d and %d overlap", other, p.ID)
+				break
+			}
+			taken[[2]int{x, p.GridPos.Y}] = p.ID
+		}
+		for _, q := range p.Targets {
+			if q.Datasource.UID != from.UID || q.Datasource.Type != from.Type {
+				t.Errorf("panel %q asks %+v", p.Title, q.Datasource)
+			}
+			for _, fault := range checkPromQL(q.Expr, series) {
+				t.Errorf("panel %q: %s in %s", p.Title, fault, q.Expr)
+			}
+			for _, l := range legend.FindAllStringSubmatch(q.LegendFormat, -1) {
+				if !strings.Contains(q.Expr, l[1]) {
+					t.Errorf("panel %q: the label %s is not left by %s", p.Title, l[1], q.Expr)
+				}
+			}
+		}
+	}
 }
 
 // TestCheckPromQL makes sure that the check finds faults.

@@ -381,8 +381,17 @@ func (m *member) hand(ctx context.Context, p *partition, c pipeline.Chunk) error
 		return err
 	}
 	for {
-		if e := m.c.Poll(100); e != nil && !m.away(e) {
-			m.held = append(m.held, e)
+		switch e := m.c.Poll(20).(type) {
+		case nil:
+		case *client.Message, client.PartitionEOF:
+			if !m.away(e) {
+				m.held = append(m.held, e)
+			}
+		default:
+			if err := m.handle(ctx, e); err != nil {
+				c.Release()
+				return err
+			}
 		}
 		if p.gone {
 			c.Release()
