@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"reflect"
 	"strings"
 	"time"
 
@@ -186,6 +187,7 @@ func sameSettings(now, was *config.Spec) error {
 		{"checkpoint", now.Checkpoint == was.Checkpoint},
 		{"reload", now.Reload == was.Reload},
 		{"admin", now.Admin == was.Admin},
+		{"tracing", reflect.DeepEqual(now.Tracing, was.Tracing)},
 		{"log", now.Log == was.Log},
 	} {
 		if !section.same {

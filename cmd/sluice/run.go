@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -39,7 +40,7 @@ and models that it names, between two epochs and without stopping. So does a
 change of one of these files by itself, unless reload.watch is false. A change
 that is wrong is refused whole, with the errors that validate would print, and
 what ran goes on. The source, the sinks, and the sections engine, checkpoint,
-reload, admin and log can be changed by a restart only. When the terminal that
+reload, admin, tracing and log can be changed by a restart only. When the terminal that
 the run was started from goes away, SIGHUP stops it as SIGTERM does.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -98,8 +99,18 @@ func run(ctx context.Context, path string, f *fileFlags, stderr io.Writer, quiet
 		return err
 	}
 	metrics := engine.NewMetrics()
+	collectors := []prometheus.Collector{metrics}
+	var tracer engine.Tracer // nil, not a nil of a type, when there is none
+	x, endTracing, err := startTracing(ctx, b.spec.Tracing, log)
+	if err != nil {
+		return err
+	}
+	defer endTracing()
+	if x != nil {
+		tracer, collectors = x, append(collectors, x)
+	}
 	if b.spec.Admin.Enabled() {
-		srv, err := admin.Start(b.spec.Admin.Listen, metrics, metrics.Ready, log)
+		srv, err := admin.Start(b.spec.Admin.Listen, collectors, metrics.Ready, log)
 		if err != nil {
 			return err
 		}
@@ -120,7 +131,7 @@ func run(ctx context.Context, path string, f *fileFlags, stderr io.Writer, quiet
 	err = unlessStuck(abort, func() error {
 		return engine.Run(drain, engine.Options{
 			Settings: set, Graph: r.first(), Store: store, Manifest: manifest, Swapper: r.swapper,
-			Rebuild: redo, Abort: abort, Metrics: metrics, Logger: log,
+			Rebuild: redo, Abort: abort, Metrics: metrics, Logger: log, Tracer: tracer,
 		})
 	})
 	endReload()

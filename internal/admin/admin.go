@@ -27,7 +27,7 @@ type Server struct {
 // Start listens on addr (host:port; port 0 takes a free one) and serves until
 // Stop. ready tells whether the pipeline is at work. The address must be on
 // loopback: there is no authentication.
-func Start(addr string, metrics prometheus.Collector, ready func() bool, log *slog.Logger) (*Server, error) {
+func Start(addr string, metrics []prometheus.Collector, ready func() bool, log *slog.Logger) (*Server, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, fmt.Errorf("admin.listen: %q is not host:port: %w", addr, err)
@@ -40,7 +40,8 @@ func Start(addr string, metrics prometheus.Collector, ready func() bool, log *sl
 		return nil, fmt.Errorf("admin.listen: %w: choose another address, or off", err)
 	}
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(metrics, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	reg.MustRegister(metrics...)
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s := &Server{
 		http: &http.Server{Handler: handler(reg, ready), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 64 << 10},
 		addr: l.Addr(), done: make(chan struct{}),

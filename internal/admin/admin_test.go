@@ -35,7 +35,7 @@ func TestEndpoints(t *testing.T) {
 	c := prometheus.NewCounter(prometheus.CounterOpts{Name: "sluice_test_total"})
 	c.Add(3)
 	ready := false
-	s, err := admin.Start("127.0.0.1:0", c, func() bool { return ready }, slog.New(slog.DiscardHandler))
+	s, err := admin.Start("127.0.0.1:0", []prometheus.Collector{c}, func() bool { return ready }, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,12 +58,12 @@ func TestEndpoints(t *testing.T) {
 		t.Errorf("/debug/pprof/goroutine: %d", code)
 	}
 
-	_, err = admin.Start(s.Addr(), c, nil, nil)
+	_, err = admin.Start(s.Addr(), nil, nil, nil)
 	if err == nil || !strings.Contains(err.Error(), "address already in use") || !strings.Contains(err.Error(), "choose another address") {
 		t.Errorf("a port in use: %v", err)
 	}
 	for addr, want := range map[string]string{"0.0.0.0:1": "not on loopback", "example.test:1": "not on loopback", "9187": "not host:port"} {
-		if _, err := admin.Start(addr, c, nil, nil); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := admin.Start(addr, nil, nil, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", addr, err)
 		}
 	}

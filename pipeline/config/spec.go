@@ -24,6 +24,7 @@ type Spec struct {
 	Checkpoint Checkpoint
 	Reload     Reload
 	Admin      Admin
+	Tracing    Tracing
 	Log        Log
 
 	raw []byte
@@ -90,6 +91,7 @@ type document struct {
 	Checkpoint Checkpoint `koanf:"checkpoint" doc:"Where progress is kept."`
 	Reload     Reload     `koanf:"reload" doc:"How changed files are taken up while the pipeline runs."`
 	Admin      Admin      `koanf:"admin" doc:"The HTTP listener of metrics and health."`
+	Tracing    Tracing    `koanf:"tracing" doc:"OpenTelemetry traces of epochs."`
 	Log        Log        `koanf:"log" doc:"What is logged."`
 }
 
@@ -107,6 +109,7 @@ func defaults() *document {
 		Checkpoint: Checkpoint{Path: "data/checkpoint", Fsync: true},
 		Reload:     Reload{Watch: true, Interval: 2 * time.Second},
 		Admin:      Admin{Listen: "127.0.0.1:9187"},
+		Tracing:    Tracing{Ratio: 1},
 		Log:        Log{Level: "info", Format: "text"},
 	}
 }
@@ -138,7 +141,7 @@ func newSpec(name string, root *node, probs *problems) *Spec {
 	d.document(root, doc)
 	s := &Spec{
 		Pipeline: doc.Pipeline, Path: name, Dir: filepath.Dir(name),
-		Engine: doc.Engine, Checkpoint: doc.Checkpoint, Reload: doc.Reload, Admin: doc.Admin, Log: doc.Log,
+		Engine: doc.Engine, Checkpoint: doc.Checkpoint, Reload: doc.Reload, Admin: doc.Admin, Tracing: doc.Tracing, Log: doc.Log,
 	}
 	if n := root.fields["pipeline"]; n != nil && !n.broken && doc.Pipeline != "" && !validName(doc.Pipeline, "-") {
 		probs.add(n.at, "pipeline", fmt.Sprintf("%s is not a pipeline's name", n.describe()),
@@ -177,6 +180,9 @@ func (s *Spec) check(root *node, probs *problems) {
 	}
 	if s.Checkpoint.Path == "" {
 		fail("checkpoint.path", "must not be empty", "")
+	}
+	if _, fault := s.Tracing.url(); fault != "" {
+		fail("tracing.endpoint", fault, "write for example http://127.0.0.1:4318")
 	}
 	if s.Admin.Enabled() {
 		if _, _, err := net.SplitHostPort(s.Admin.Listen); err != nil {

@@ -169,7 +169,7 @@ func TestTraceOfFailure(t *testing.T) {
 // TestTraceIsBounded reads an epoch in chunks of one line.
 func TestTraceIsBounded(t *testing.T) {
 	r := newRig(t, map[string][]string{"a": posts(1500, "p")})
-	r.source.ChunkLines, r.set.EpochRows = 1, 5000
+	r.source.ChunkLines, r.set.EpochRows, r.set.EpochInterval = 1, 5000, time.Hour
 	tr := &traces{}
 	r.tracer = tr
 	if err := r.run(context.Background(), context.Background(), stamped(1)); err != nil {
