@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net"
 	"path/filepath"
 	"time"
 
@@ -65,14 +64,6 @@ type Reload struct {
 	Watch    bool          `koanf:"watch" doc:"Look whether this file, or a file that it or a step names (lists, rules, models), has changed, and take the change up while running. SIGHUP does it at once, whether this is on or off. A change that is wrong is refused whole and what runs stays."`
 	Interval time.Duration `koanf:"interval" doc:"Time between two looks at the files." min:"10ms" max:"1d"`
 }
-
-// Admin is the HTTP listener of metrics, health and progress.
-type Admin struct {
-	Listen string `koanf:"listen" doc:"Address of the HTTP listener for metrics, health and progress; off (or an empty text) for none." example:"127.0.0.1:9090"`
-}
-
-// Enabled tells whether there is to be a listener.
-func (a Admin) Enabled() bool { return a.Listen != "" && a.Listen != "off" }
 
 // Log says how the program logs, on standard error.
 type Log struct {
@@ -184,9 +175,5 @@ func (s *Spec) check(root *node, probs *problems) {
 	if _, fault := s.Tracing.url(); fault != "" {
 		fail("tracing.endpoint", fault, "write for example http://127.0.0.1:4318")
 	}
-	if s.Admin.Enabled() {
-		if _, _, err := net.SplitHostPort(s.Admin.Listen); err != nil {
-			fail("admin.listen", "want host:port, found "+root.find("admin.listen").describe(), "write for example 127.0.0.1:9187, or off")
-		}
-	}
+	s.Admin.check(root.find("admin.listen").describe(), fail)
 }
