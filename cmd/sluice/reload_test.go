@@ -280,11 +280,11 @@ func (r *reloadRig) metrics(want map[string]string) {
 // ask reads a page of the admin port.
 func (r *reloadRig) ask(path string) string {
 	r.t.Helper()
-	m := regexp.MustCompile(`admin server listens" address=(\S+)`).FindStringSubmatch(r.log.String())
-	if m == nil {
+	all := regexp.MustCompile(`admin server listens" address=(\S+)`).FindAllStringSubmatch(r.log.String(), -1)
+	if all == nil {
 		r.t.Fatalf("no admin server in the log:\n%s", r.log.String())
 	}
-	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, "http://"+m[1]+path, nil)
+	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, "http://"+all[len(all)-1][1]+path, nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
