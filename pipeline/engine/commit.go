@@ -135,6 +135,7 @@ func (s *session) commit(ctx context.Context) error {
 				continue
 			}
 			if err := s.beginWrite(ctx, e); err != nil {
+				e.trace.failed(err)
 				e.release()
 				return err
 			}
@@ -145,6 +146,7 @@ func (s *session) commit(ctx context.Context) error {
 			if err == nil {
 				err = s.commitEpoch(ctx, e)
 			}
+			e.trace.failed(err)
 			e.release()
 			if err != nil {
 				return err
@@ -177,9 +179,11 @@ func (s *session) beginWrite(ctx context.Context, e *epoch) error {
 		e.written <- nil // durable since an earlier run, and only the state was wanted; or not to be written here
 		return nil
 	}
+	begun := time.Now()
 	switch {
 	case s.shared != nil:
 		ok, err := s.recordIntent(ctx, e)
+		e.trace.since(PartIntent, begun, err)
 		if err != nil {
 			return err
 		}
@@ -189,7 +193,9 @@ func (s *session) beginWrite(ctx context.Context, e *epoch) error {
 			return nil
 		}
 	case s.o.Store != nil:
-		if err := s.o.Store.Intend(checkpoint.Intent{Span: e.span, Manifest: e.gen.manifest}); err != nil {
+		err := s.o.Store.Intend(checkpoint.Intent{Span: e.span, Manifest: e.gen.manifest})
+		e.trace.since(PartIntent, begun, err)
+		if err != nil {
 			return err
 		}
 	}
@@ -218,24 +224,38 @@ func (s *session) commitEpoch(ctx context.Context, e *epoch) error {
 	case e.sign == signLeave:
 		close(e.part.left)
 		return nil
-	case e.sign == signJoin || e.warm || e.drop:
+	case e.warm:
+		e.durable = true // since an earlier run
+		return nil
+	case e.sign == signJoin || e.drop:
 		return nil
 	case s.shared != nil:
-		if ok, err := s.recordCommit(ctx, e); !ok || err != nil {
+		begun := time.Now()
+		ok, err := s.recordCommit(ctx, e)
+		e.trace.since(PartCheckpoint, begun, err)
+		if !ok || err != nil {
 			return err
 		}
+		e.durable = true
 		s.o.Metrics.committed(e)
 		return nil
 	}
 	if s.o.Store != nil {
-		if err := s.o.Store.Commit(e.span, e.records, e.snap); err != nil {
+		begun := time.Now()
+		err := s.o.Store.Commit(e.span, e.records, e.snap)
+		e.trace.since(PartCheckpoint, begun, err)
+		if err != nil {
 			return err
 		}
 	}
+	e.durable = true
 	s.o.Metrics.committed(e)
-	if err := s.retry(ctx, "source: commit", func() error {
+	begun := time.Now()
+	err := s.retry(ctx, "source: commit", func() error {
 		return s.source.Commit(ctx, e.span.Partition, e.span.To)
-	}); err != nil {
+	})
+	e.trace.since(PartSource, begun, err)
+	if err != nil {
 		return fmt.Errorf("source %s: commit: %w", s.kind, err)
 	}
 	return s.keep(ctx, e)
@@ -302,7 +322,9 @@ func (s *session) write(ctx context.Context, k *sinkRun, i int, e *epoch) error 
 	err := s.retry(ctx, "sink "+k.plan.Name+": write", func() error {
 		begun := time.Now()
 		err := k.sink.Write(ctx, key, in)
-		s.o.Metrics.wrote(k.plan.Name, in, time.Since(begun), err)
+		took := time.Since(begun)
+		s.o.Metrics.wrote(k.plan.Name, in, took, err)
+		e.trace.wrote(k.plan.Name, in, begun, took, err)
 		return err
 	})
 	if err != nil {

@@ -33,7 +33,7 @@ type session struct {
 	parts  map[string]*partition
 	states map[*partition]*shards // operator state; used by the stager
 
-	chunks chan pipeline.Chunk
+	chunks chan readChunk
 	tasks  chan *task
 	sealed chan *epoch
 	staged chan *epoch
@@ -50,7 +50,7 @@ func newSession(o *Options, g *graph.Graph, manifest checkpoint.Hash) *session {
 	return &session{
 		o: o, pipeline: g.Pipeline, kind: g.Nodes[graph.Root].Kind, gen: newGeneration(1, g, manifest),
 		parts: map[string]*partition{}, states: map[*partition]*shards{},
-		chunks: make(chan pipeline.Chunk, 1),
+		chunks: make(chan readChunk, 1),
 		tasks:  make(chan *task, o.Workers),
 		// The cutter stops at the budget. Many partitions may make many small
 		// epochs of it, and the cutter must not be held up by these: it has to
@@ -129,6 +129,12 @@ func (s *session) retry(ctx context.Context, what string, f func() error) error 
 	}, f)
 }
 
+// readChunk is a chunk with the time of its reading.
+type readChunk struct {
+	pipeline.Chunk
+	begun, read time.Time // around the source's Read
+}
+
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
 
 // resume reads from the checkpoint where each partition goes on, and which
@@ -196,11 +202,12 @@ func (p *partition) resume() pipeline.Resume {
 func (s *session) read(ctx context.Context) error {
 	defer close(s.chunks)
 	for ctx.Err() == nil {
-		var c pipeline.Chunk
+		c := readChunk{begun: time.Now()}
 		err := s.retry(ctx, "source: read", func() (err error) {
-			c, err = s.source.Read(ctx)
+			c.Chunk, err = s.source.Read(ctx)
 			return err
 		})
+		c.read = time.Now()
 		switch {
 		case errors.Is(err, io.EOF):
 			s.ended = true
@@ -316,7 +323,7 @@ func (s *session) pendingDone() bool {
 }
 
 // add puts a chunk into its partition's open epoch.
-func (s *session) add(ctx context.Context, c pipeline.Chunk) error {
+func (s *session) add(ctx context.Context, c readChunk) error {
 	p := s.parts[c.Span.Partition]
 	switch {
 	case s.shared != nil && (p == nil || p.term != c.Term):
@@ -349,6 +356,7 @@ func (s *session) add(ctx context.Context, c pipeline.Chunk) error {
 		}
 		p.open = &epoch{part: p, span: pipeline.Span{Partition: p.name, From: p.end}, gen: gen, warm: next.warm, begun: time.Now()}
 		gen.uses.Add(1)
+		s.trace(p.open)
 	}
 	e := p.open
 	p.end = c.Span.To
@@ -356,7 +364,8 @@ func (s *session) add(ctx context.Context, c pipeline.Chunk) error {
 	e.bytes += int64(len(c.Data))
 	s.inFlight.records.Add(int64(c.Records))
 	s.inFlight.bytes.Add(int64(len(c.Data)))
-	t := &task{chunk: c, gen: e.gen, done: make(chan struct{})}
+	e.trace.read(&c)
+	t := &task{chunk: c.Chunk, arrived: c.read, trace: e.trace, gen: e.gen, done: make(chan struct{})}
 	e.tasks = append(e.tasks, t)
 	select {
 	case s.tasks <- t:
