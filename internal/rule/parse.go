@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,6 +14,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/sluicehq/sluice/internal/visible"
 )
 
 // Files is how rule and list files are read; a pipeline.Files is one.
@@ -283,7 +286,7 @@ func (p *parser) rule(n *yaml.Node) *Rule {
 		case "description":
 			r.Description = p.text(v, key, MaxTextBytes)
 		case "runbook":
-			r.Runbook = p.text(v, key, MaxTextBytes)
+			r.Runbook = p.address(v, key)
 		case "when":
 			p.condition(r, v)
 		case "tests":
@@ -337,6 +340,19 @@ func (p *parser) text(n *yaml.Node, field string, limit int) string {
 		return n.Value
 	}
 	return ""
+}
+
+// address reads an https address that can be shown to people as a link.
+func (p *parser) address(n *yaml.Node, field string) string {
+	s := p.text(n, field, MaxRunbookBytes)
+	if s == "" {
+		return ""
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || visible.Text(s) != s || strings.ContainsAny(s, " <>\"'`\\") {
+		p.errorf(n, "%s %q: write an address such as https://wiki.example.org/runbooks/spam", field, clip(s, 80))
+	}
+	return s
 }
 
 func (p *parser) version(n *yaml.Node) uint32 {

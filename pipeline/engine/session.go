@@ -39,6 +39,7 @@ type session struct {
 	freed  chan struct{} // an epoch left the engine
 
 	inFlight struct{ records, bytes atomic.Int64 } // read and not durable
+	moved    *movement                             // when the session got on
 	underWay atomic.Int64                          // epochs that are sealed and not durable
 	left     *epoch                                // given up by the stager while its tasks were running
 	readErr  error                                 // why reading ended; written before chunks is closed
@@ -56,6 +57,7 @@ func newSession(o *Options, g *graph.Graph, manifest checkpoint.Hash) *session {
 		sealed: make(chan *epoch, o.InFlight),
 		staged: make(chan *epoch, 1),
 		freed:  make(chan struct{}, 1),
+		moved:  newMovement(),
 	}
 }
 
@@ -84,6 +86,7 @@ func (s *session) run(ctx context.Context) (err error) {
 		return fmt.Errorf("source %s: %w", s.kind, err)
 	}
 	s.o.Metrics.observe(s)
+	s.moved.opened()
 
 	// A stop drains: the reader ends with ctx, all else with abort.
 	stopDrain := context.AfterFunc(ctx, func() {
@@ -307,6 +310,7 @@ func (s *session) add(ctx context.Context, c pipeline.Chunk) error {
 	e.bytes += int64(len(c.Data))
 	s.inFlight.records.Add(int64(c.Records))
 	s.inFlight.bytes.Add(int64(len(c.Data)))
+	s.moved.took(int64(c.Records) + int64(len(c.Data)))
 	t := &task{chunk: c, gen: e.gen, done: make(chan struct{})}
 	e.tasks = append(e.tasks, t)
 	select {
