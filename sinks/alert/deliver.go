@@ -27,6 +27,7 @@ type target struct {
 	name    string
 	cfg     Target
 	client  *http.Client // nil for mail
+	mail    *mailer      // nil for all else
 	workers int
 	secrets []string
 	wake    chan struct{}

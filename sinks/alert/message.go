@@ -289,32 +289,39 @@ func (m *Message) authors() string {
 	return fmt.Sprintf("about %d authors", m.Authors)
 }
 
-// fact is a line of a message: what, and its value. The texts are clean.
-type fact struct{ Name, Value string }
+const factRunbook = "Runbook" // is shown as a link
+
+// fact is a line of a message: what, and its value, which is clean. Ours is one
+// that holds no text from outside.
+type fact struct {
+	Name, Value string
+	Ours        bool
+}
 
 // facts are what people are shown beside the title and the examples.
-func (m *Message) facts() []fact {
-	out := []fact{{"Rule", fmt.Sprintf("%s, version %d", m.Rule, m.RuleVersion)}}
-	if m.Kind == kindMeta {
-		out = []fact{{"Pipeline", m.Pipeline + ", sink " + m.Sink}}
-	}
-	add := func(name, value string) {
+func (m *Message) facts() (out []fact) {
+	add := func(name, value string, ours bool) {
 		if value != "" {
-			out = append(out, fact{name, value})
+			out = append(out, fact{name, value, ours})
 		}
 	}
-	add("Owner", m.Owner)
-	add("Group", m.group())
+	if m.Kind == kindMeta {
+		add("Pipeline", m.Pipeline+", sink "+m.Sink, false)
+	} else {
+		add("Rule", fmt.Sprintf("%s, version %d", m.Rule, m.RuleVersion), false)
+	}
+	add("Owner", m.Owner, false)
+	add("Group", m.group(), false)
 	if m.Status != statusHeartbeat {
-		add("First seen", stamp(m.FirstSeen))
-		add("Last seen", stamp(m.LastSeen))
+		add("First seen", stamp(m.FirstSeen), true)
+		add("Last seen", stamp(m.LastSeen), true)
 	}
 	if m.Kind != kindMeta {
-		add("Detections", fmt.Sprintf("%d of %s", m.Count, m.authors()))
-		add("Growth", m.Growth.String())
+		add("Detections", fmt.Sprintf("%d of %s", m.Count, m.authors()), true)
+		add("Growth", m.Growth.String(), true)
 	}
-	add("Labels", strings.Join(m.Labels, ", "))
-	add("Note", m.Note)
-	add("Runbook", m.Runbook)
+	add("Labels", strings.Join(m.Labels, ", "), false)
+	add("Note", m.Note, false)
+	add(factRunbook, m.Runbook, true)
 	return out
 }

@@ -28,6 +28,7 @@ type (
 	slackElement struct {
 		Type     string         `json:"type"`
 		Text     string         `json:"text,omitempty"`
+		URL      string         `json:"url,omitempty"`
 		Style    *slackStyle    `json:"style,omitempty"`
 		Elements []slackElement `json:"elements,omitempty"`
 	}
@@ -59,12 +60,19 @@ func (sl *Slack) request(ctx context.Context, m *Message, _ time.Time) (*http.Re
 	section := func(e ...slackElement) slackElement { return slackElement{Type: "rich_text_section", Elements: e} }
 	var facts strings.Builder
 	for i, f := range m.facts() {
+		if f.Name == factRunbook {
+			continue
+		}
 		if i > 0 {
 			facts.WriteByte('\n')
 		}
 		facts.WriteString(f.Name + ": " + f.Value)
 	}
 	body := []slackElement{section(text(facts.String()))}
+	if m.Runbook != "" {
+		// The rule's own address: the only link there is.
+		body = append(body, section(slackElement{Type: "link", URL: m.Runbook, Text: "Runbook"}))
+	}
 	for _, e := range m.Examples {
 		quote := slackElement{Type: "rich_text_quote", Elements: []slackElement{text(e.PostID + " by " + e.AuthorID + ": ")}}
 		for _, p := range e.Pieces {

@@ -145,7 +145,8 @@ func parseRecord(line []byte) (rec record, ok bool) {
 		return rec, false
 	}
 	bad := slices.ContainsFunc(rec.Alerts, func(a *alert) bool { return a == nil }) ||
-		slices.ContainsFunc(rec.Add, func(d *delivery) bool { return d == nil || d.Msg == nil })
+		slices.ContainsFunc(rec.Add, func(d *delivery) bool { return d == nil || d.Msg == nil }) ||
+		slices.ContainsFunc(rec.Reports, func(r *report) bool { return r == nil })
 	return rec, !bad
 }
 

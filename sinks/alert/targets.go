@@ -47,7 +47,8 @@ func newTarget(name string, cfg Target, all *Config) (*target, error) {
 	case cfg.Email != nil:
 		secrets = []pipeline.Secret{cfg.Email.Password}
 		t.workers = 1 // servers bound the connections of one sender
-		t.attempt = newMailer(t).send
+		t.mail = newMailer(t)
+		t.attempt = t.mail.send
 	default:
 		secrets = []pipeline.Secret{cfg.PagerDuty.RoutingKey}
 		t.request = cfg.PagerDuty.request
