@@ -3,6 +3,7 @@ package alert
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"mime"
 	"net/netip"
 	"net/url"
@@ -336,13 +337,21 @@ func plainName(s string) bool {
 	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == ""
 }
 
-// resolve returns the config with its folder starting at dir.
-func (c Config) resolve(dir string) Config {
+// resolve returns the config, which is valid, with its paths starting at dir and
+// its time zones loaded.
+func (c Config) resolve(dir string) (Config, error) {
 	if !filepath.IsAbs(c.Path) {
 		c.Path = filepath.Join(dir, c.Path)
 	}
 	if c.Silences != "" && !filepath.IsAbs(c.Silences) {
 		c.Silences = filepath.Join(dir, c.Silences)
 	}
-	return c
+	c.Times = maps.Clone(c.Times)
+	for name, t := range c.Times {
+		if err := t.load(); err != nil {
+			return c, &pipeline.FieldError{Path: "times." + name + ".zone", Err: err}
+		}
+		c.Times[name] = t
+	}
+	return c, nil
 }

@@ -35,7 +35,11 @@ type plan struct {
 }
 
 func newPlan(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas) (pipeline.SinkPlan, error) {
-	p := &plan{cfg: cfg.resolve(bc.Dir), bc: bc}
+	p := &plan{bc: bc}
+	var err error
+	if p.cfg, err = cfg.resolve(bc.Dir); err != nil {
+		return nil, err
+	}
 	for i, schema := range in {
 		if schema != nil && pipeline.Stream(i) != pipeline.Detections {
 			return nil, &pipeline.FieldError{Path: "from", Err: fmt.Errorf("alerts are made of detections, not of %s: leave it out", pipeline.Stream(i))}
@@ -45,7 +49,6 @@ func newPlan(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas) (pipeli
 	if schema == nil {
 		schema = pipeline.DetectionsSchema() // no step emits any: nothing will be written
 	}
-	var err error
 	if p.routes, err = newRoutes(&p.cfg, schema); err != nil {
 		return nil, err
 	}

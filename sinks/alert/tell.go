@@ -204,7 +204,7 @@ func (w *telling) catchUp() {
 		for _, t := range w.sink.awaiting(w.a, w.r, w.now) {
 			told := slices.Contains(w.a.ToldTo, t.name)
 			if w.a.State == firing || !told {
-				owed := w.a.Owed
+				owed := slices.Clone(w.a.Owed)
 				w.news(t, false)
 				if w.a.State == resolved {
 					w.a.Owed = owed // of the end
