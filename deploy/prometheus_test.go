@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluicehq/sluice/pipeline/engine"
+	"github.com/sluicehq/sluice/sinks/alert"
 )
 
 type ruleFile struct {
@@ -43,6 +44,7 @@ func exported() map[string][]string {
 	go func() {
 		defer close(ch)
 		engine.NewMetrics().Describe(ch)
+		(&alert.Sink{}).Describe(ch)
 	}()
 	out := map[string][]string{"up": {"job", "instance"}}
 	for d := range ch {
@@ -83,7 +85,7 @@ func TestPrometheusRules(t *testing.T) {
 				t.Errorf("%s: %s in %s", r.Alert, fault, r.Expr)
 			}
 			for _, l := range labelUse.FindAllStringSubmatch(r.Annotations["description"]+r.Annotations["summary"], -1) {
-				if !slices.Contains([]string{"instance", "sink", "unit"}, l[1]) || !strings.Contains(r.Expr, l[1]) && strings.Contains(r.Expr, "by (") {
+				if !slices.Contains([]string{"instance", "sink", "unit", "target"}, l[1]) || !strings.Contains(r.Expr, l[1]) && strings.Contains(r.Expr, "by (") {
 					t.Errorf("%s: the label %s is not left by %s", r.Alert, l[1], r.Expr)
 				}
 			}
