@@ -20,6 +20,7 @@ import (
 	"github.com/sluicehq/sluice/internal/kafka"
 	"github.com/sluicehq/sluice/internal/tracing"
 	"github.com/sluicehq/sluice/pipeline/engine"
+	"github.com/sluicehq/sluice/sinks/alert"
 )
 
 type ruleFile struct {
@@ -58,6 +59,7 @@ func exported(t *testing.T) map[string][]string {
 		defer close(ch)
 		engine.NewMetrics().Describe(ch)
 		kafka.NewStats("", nil).Describe(ch)
+		(&alert.Sink{}).Describe(ch)
 	}()
 	out := map[string][]string{"up": {"job", "instance"}}
 	for d := range ch {
@@ -131,7 +133,7 @@ func TestPrometheusRules(t *testing.T) {
 				t.Errorf("%s: %s in %s", r.Alert, fault, r.Expr)
 			}
 			for _, l := range labelUse.FindAllStringSubmatch(r.Annotations["description"]+r.Annotations["summary"], -1) {
-				if !slices.Contains([]string{"instance", "sink", "unit", "topic", "partition"}, l[1]) || !strings.Contains(r.Expr, l[1]) && strings.Contains(r.Expr, "by (") {
+				if !slices.Contains([]string{"instance", "sink", "unit", "topic", "partition", "target"}, l[1]) || !strings.Contains(r.Expr, l[1]) && strings.Contains(r.Expr, "by (") {
 					t.Errorf("%s: the label %s is not left by %s", r.Alert, l[1], r.Expr)
 				}
 			}

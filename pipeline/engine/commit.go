@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -22,6 +23,9 @@ type sinkRun struct {
 	// waits until turns[n%len] is closed, which write n-len does at its end.
 	turns  []chan struct{}
 	writes int
+
+	begun bool        // Open was called: Close must be
+	open  atomic.Bool // Open has returned, and Close was not called
 }
 
 func newSinkRun(plan *graph.Sink, sink pipeline.Sink) *sinkRun {
@@ -52,13 +56,19 @@ func (s *session) openSinks(ctx context.Context) error {
 	for i := range sinks {
 		plan := &sinks[i]
 		sink, err := plan.Plan.New()
-		if err == nil {
-			s.sinks = append(s.sinks, newSinkRun(plan, sink))
-			err = s.retry(ctx, "sink "+plan.Name+": open", func() error { return sink.Open(ctx) })
-		}
 		if err != nil {
-			return errors.Join(fmt.Errorf("sink %s: %w", plan.Name, err), s.closeSinks())
+			s.sinks = nil // none is open
+			return fmt.Errorf("sink %s: %w", plan.Name, err)
 		}
+		s.sinks = append(s.sinks, newSinkRun(plan, sink))
+	}
+	s.introduce()
+	for _, k := range s.reportersFirst() {
+		k.begun = true
+		if err := s.retry(ctx, "sink "+k.plan.Name+": open", func() error { return k.sink.Open(ctx) }); err != nil {
+			return errors.Join(fmt.Errorf("sink %s: %w", k.plan.Name, err), s.closeSinks())
+		}
+		k.open.Store(true)
 	}
 	if err := s.tell(ctx, s.gen); err != nil {
 		return errors.Join(err, s.closeSinks())
@@ -93,7 +103,11 @@ func (gen *generation) rules() (out []pipeline.RuleInfo) {
 
 func (s *session) closeSinks() error {
 	var errs []error
-	for _, k := range s.sinks {
+	for _, k := range s.reportersFirst() {
+		if !k.begun {
+			continue
+		}
+		k.open.Store(false)
 		ctx, cancel := context.WithTimeout(context.Background(), s.o.DrainTimeout)
 		if err := k.sink.Close(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("sink %s: close: %w", k.plan.Name, err))
@@ -162,6 +176,7 @@ func (s *session) leave(e *epoch) {
 	e.gen.done(s.o.Store)
 	s.inFlight.records.Add(-e.records)
 	s.inFlight.bytes.Add(-e.bytes)
+	s.moved.gave(e.records + e.bytes)
 	s.underWay.Add(-1)
 	select {
 	case s.freed <- struct{}{}:

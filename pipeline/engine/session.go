@@ -40,6 +40,7 @@ type session struct {
 	freed  chan struct{} // an epoch left the engine
 
 	inFlight struct{ records, bytes atomic.Int64 } // read and not durable
+	moved    *movement                             // when the session got on
 	underWay atomic.Int64                          // epochs that are sealed and not durable
 	left     *epoch                                // given up by the stager while its tasks were running
 	readErr  error                                 // why reading ended; written before chunks is closed
@@ -58,6 +59,7 @@ func newSession(o *Options, g *graph.Graph, manifest checkpoint.Hash) *session {
 		sealed: make(chan *epoch, max(o.InFlight, 1024)),
 		staged: make(chan *epoch, 1),
 		freed:  make(chan struct{}, 1),
+		moved:  newMovement(),
 	}
 }
 
@@ -90,6 +92,7 @@ func (s *session) run(ctx context.Context) (err error) {
 		return fmt.Errorf("source %s: %w", s.kind, err)
 	}
 	s.o.Metrics.observe(s)
+	s.moved.opened()
 
 	// A stop drains: the reader ends with ctx, all else with abort.
 	stopDrain := context.AfterFunc(ctx, func() {
@@ -365,6 +368,7 @@ func (s *session) add(ctx context.Context, c readChunk) error {
 	s.inFlight.records.Add(int64(c.Records))
 	s.inFlight.bytes.Add(int64(len(c.Data)))
 	e.trace.read(&c)
+	s.moved.took(int64(c.Records) + int64(len(c.Data)))
 	t := &task{chunk: c.Chunk, arrived: c.read, trace: e.trace, gen: e.gen, done: make(chan struct{})}
 	e.tasks = append(e.tasks, t)
 	select {
