@@ -118,7 +118,7 @@ func (p *plan) New() (pipeline.Source, error) {
 // plainSettings returns the configuration of a client that is no member of the
 // group. What it has to say comes as errors, not as logs.
 func (p *plan) plainSettings() *client.ConfigMap {
-	return p.cfg.Map(client.ConfigMap{"client.id": "sluice"}, client.ConfigMap{"log_level": 0})
+	return p.cfg.Map(client.ConfigMap{"client.id": "sluice"}, client.ConfigMap{"log_level": 0, "statistics.interval.ms": 0})
 }
 
 // settings returns the configuration of one consumer.

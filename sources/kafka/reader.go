@@ -96,12 +96,12 @@ func (r *reader) handle(ctx context.Context, event client.Event) error {
 		case p != nil:
 			return r.add(ctx, p, e)
 		}
+	case *client.Stats:
+		r.Take(e)
 	case client.PartitionEOF:
 		if p := r.of(*e.Topic, e.Partition); p != nil {
 			return r.atEnd(ctx, p, int64(e.Offset))
 		}
-	case *client.Stats:
-		r.Take(e)
 	case client.Error:
 		if e.IsFatal() {
 			return fmt.Errorf("kafka: %w", e)
