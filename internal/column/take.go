@@ -72,7 +72,10 @@ func takeArray(mem memory.Allocator, a arrow.Array, rows []int) (arrow.Array, er
 
 // takeFixed moves values as unsigned integers of their width.
 func takeFixed[T Value](mem memory.Allocator, a arrow.Array, rows []int) arrow.Array {
-	vals := arrow.GetData[T](a.Data().Buffers()[1].Bytes())[a.Data().Offset():]
+	var vals []T // an empty array may have no buffer
+	if a.Len() > 0 {
+		vals = arrow.GetData[T](a.Data().Buffers()[1].Bytes())[a.Data().Offset():]
+	}
 	c := NewFixed[T](mem)
 	for _, r := range rows {
 		if a.IsNull(r) {

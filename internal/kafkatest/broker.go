@@ -237,8 +237,14 @@ func Message(topic string, partition int32, key, value []byte, headers ...kafka.
 	return kafka.Message{TopicPartition: kafka.TopicPartition{Topic: &topic, Partition: partition}, Key: key, Value: value, Headers: headers}
 }
 
-// Consume reads n messages of a topic from its beginning.
+// Consume reads n messages of a topic from its beginning, for up to a minute.
 func (b *Broker) Consume(tb testing.TB, topic string, n int) []*kafka.Message {
+	tb.Helper()
+	return b.ConsumeWithin(tb, time.Minute, topic, n)
+}
+
+// ConsumeWithin is Consume with another time.
+func (b *Broker) ConsumeWithin(tb testing.TB, within time.Duration, topic string, n int) []*kafka.Message {
 	tb.Helper()
 	c, err := kafka.NewConsumer(&kafka.ConfigMap{
 		"bootstrap.servers": b.Servers, "group.id": fmt.Sprintf("kafkatest-%d", time.Now().UnixNano()),
@@ -260,7 +266,7 @@ func (b *Broker) Consume(tb testing.TB, topic string, n int) []*kafka.Message {
 		tb.Fatalf("kafkatest: %v", err)
 	}
 	var out []*kafka.Message
-	for deadline := time.Now().Add(time.Minute); len(out) < n; {
+	for deadline := time.Now().Add(within); len(out) < n; {
 		if time.Now().After(deadline) {
 			tb.Fatalf("kafkatest: topic %s has %d messages, want %d", topic, len(out), n)
 		}

@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/memory"
 	client "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
 	"github.com/sluicehq/sluice/internal/kafka"
@@ -30,7 +31,7 @@ type Config struct {
 	kafka.Connection
 	Topic           string            `koanf:"topic" doc:"Topic to write to, with {stream} filled in, such as sluice.{stream}; it must exist."`
 	Format          string            `koanf:"format" enum:"json,arrow" doc:"json (one row a message) or arrow (an IPC stream of many rows a message)."`
-	KeyColumn       string            `koanf:"key_column" doc:"Column whose value is the message's key: rows of one key keep their order. With format json. An empty value is no key."`
+	KeyColumn       string            `koanf:"key_column" doc:"Column whose value is the message's key: rows of one key keep their order. An empty value is no key. With format arrow messages have no key, but rows are divided among the partitions as messages with it would be."`
 	Headers         map[string]string `koanf:"headers" doc:"Further headers from columns, as header: column. With format json."`
 	Compression     string            `koanf:"compression" enum:"none,gzip,snappy,lz4,zstd" doc:"How batches of messages are compressed: none, gzip, snappy, lz4 or zstd."`
 	Delivery        string            `koanf:"delivery" enum:"at_least_once,exactly_once" doc:"at_least_once, or exactly_once: each epoch is a transaction, and consumers that read committed messages only, as most do by default, see each row once."`
@@ -76,8 +77,11 @@ func (c *Config) Validate() error {
 		fail("transactional_id", "it has no effect without delivery: exactly_once")
 	}
 	oneOf("partitioner", c.Partitioner, "murmur2_random", "murmur2", "consistent_random", "random")
-	if c.Format == "arrow" && (c.KeyColumn != "" || len(c.Headers) > 0) {
-		fail("format", "a message of format arrow holds many rows: leave key_column and headers out")
+	if c.Format == "arrow" && len(c.Headers) > 0 {
+		fail("format", "a message of format arrow holds many rows: leave headers out")
+	}
+	if c.Format == "arrow" && c.KeyColumn != "" && !strings.HasPrefix(c.Partitioner, "murmur2") {
+		fail("partitioner", "with format: arrow and key_column rows are divided by murmur2: leave it out")
 	}
 	return errors.Join(errs...)
 }
@@ -101,8 +105,8 @@ seen once by consumers that read committed messages (isolation.level: read_commi
 default; Java's must be set so). Each partition of the source has a transactional id and a consumer
 group, both called like transactional_id, a slash, and the partition.
 
-With format: arrow a message has at most the rows of a batch (1,024), and is cut in halves where it
-is larger than message.max.bytes. The kafka source reads posts written so with messages: arrow.
+With format: arrow a message has at most some 2,000 rows, and is cut in halves where it
+is larger than message.max.bytes. With key_column the rows of each message belong to its partition. The kafka source reads posts written so with messages: arrow.
 
 A message that is larger than the brokers take ends the run: raise message.max.bytes in
 settings and at the topic. While the brokers are away, the sink waits, and the pipeline with it.`,
@@ -120,6 +124,9 @@ type plan struct {
 func newPlan(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas) (pipeline.SinkPlan, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
+	}
+	if bc.Mem == nil {
+		bc.Mem = memory.DefaultAllocator
 	}
 	p := &plan{cfg: *cfg, bc: bc, in: in}
 	if _, err := newOutputs(cfg, in); err != nil {

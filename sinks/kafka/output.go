@@ -8,6 +8,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/ipc"
+	"github.com/apache/arrow/go/v15/arrow/memory"
 	client "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
 	"github.com/sluicehq/sluice/internal/jsonlines"
@@ -73,6 +74,27 @@ func (o *output) init(cfg *Config, schema *arrow.Schema, tag string) (err error)
 	return nil
 }
 
+// write calls send for each message of the stream's batches among in.
+func (o *output) write(mem memory.Allocator, in []pipeline.Batch, stream pipeline.Stream, epoch []byte, limit int, send func(*client.Message) error) error {
+	add, end := func(rec arrow.Record, row int) error { return o.messages(rec, epoch, row, limit, send) }, func() error { return nil }
+	if o.json == nil && o.key >= 0 {
+		d := o.divider(mem, epoch, limit, send)
+		defer d.release()
+		add, end = d.add, d.end
+	}
+	row := 0
+	for _, b := range in {
+		if b.Stream != stream {
+			continue
+		}
+		if err := add(b.Record, row); err != nil {
+			return err
+		}
+		row += b.Rows()
+	}
+	return end()
+}
+
 // messages calls send for each message of a record, whose first row is number
 // row of its epoch. The message's memory is send's to keep.
 func (o *output) messages(rec arrow.Record, epoch []byte, row int, limit int, send func(*client.Message) error) error {
@@ -116,13 +138,18 @@ func (o *output) message(epoch []byte, row int) *client.Message {
 // batches sends a record as one message, or in halves where that is too large:
 // at the same places every time, since they depend on the rows only.
 func (o *output) batches(rec arrow.Record, epoch []byte, row, limit int, send func(*client.Message) error) error {
+	out := o.record(rec)
+	defer out.Release()
+	return o.halves(out, epoch, row, limit, send)
+}
+
+// record returns a record with the columns that are written only.
+func (o *output) record(rec arrow.Record) arrow.Record {
 	cols := make([]arrow.Array, len(o.columns))
 	for i, at := range o.columns {
 		cols[i] = rec.Column(at)
 	}
-	out := array.NewRecord(o.stored, cols, rec.NumRows())
-	defer out.Release()
-	return o.halves(out, epoch, row, limit, send)
+	return array.NewRecord(o.stored, cols, rec.NumRows())
 }
 
 func (o *output) halves(rec arrow.Record, epoch []byte, row, limit int, send func(*client.Message) error) error {

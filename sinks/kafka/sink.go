@@ -82,17 +82,14 @@ func (s *Sink) Write(ctx context.Context, key pipeline.Key, in []pipeline.Batch)
 // Those that acked says they have are left out; with nil all are sent.
 func (s *Sink) send(ctx context.Context, to *link, acked *[]bool, key pipeline.Key, in []pipeline.Batch) error {
 	w := &delivery{ctx: ctx, to: to, acked: acked, reports: make(chan client.Event, rows(in))}
-	var row [pipeline.NumStreams]int
 	epoch := []byte(key.String())
-	for _, b := range in {
-		o := s.outputs[b.Stream]
+	for stream, o := range s.outputs {
 		if o == nil {
 			continue
 		}
-		if err := o.messages(b.Record, epoch, row[b.Stream], to.limit, w.send); err != nil {
+		if err := o.write(s.bc.Mem, in, pipeline.Stream(stream), epoch, to.limit, w.send); err != nil {
 			return err
 		}
-		row[b.Stream] += b.Rows()
 	}
 	for w.open > 0 {
 		if err := w.wait(); err != nil {

@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/ipc"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	client "github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -90,33 +92,6 @@ func headerOf(m *client.Message, name string) string {
 		}
 	}
 	return ""
-}
-
-// murmur2 is Java's hash of keys, from its definition.
-func murmur2(data []byte) uint32 {
-	const m = 0x5bd1e995
-	h := uint32(0x9747b28c) ^ uint32(len(data))
-	for ; len(data) >= 4; data = data[4:] {
-		k := uint32(data[0]) | uint32(data[1])<<8 | uint32(data[2])<<16 | uint32(data[3])<<24
-		k *= m
-		k ^= k >> 24
-		k *= m
-		h = h*m ^ k
-	}
-	switch len(data) {
-	case 3:
-		h ^= uint32(data[2]) << 16
-		fallthrough
-	case 2:
-		h ^= uint32(data[1]) << 8
-		fallthrough
-	case 1:
-		h ^= uint32(data[0])
-		h *= m
-	}
-	h ^= h >> 13
-	h *= m
-	return h ^ h>>15
 }
 
 // TestMurmur2 has values that Java's own tests have.
@@ -214,6 +189,65 @@ func TestArrow(t *testing.T) {
 	}
 	if rows != 1000 || messages < 2 {
 		t.Errorf("%d rows in %d messages", rows, messages)
+	}
+}
+
+// TestArrowByKey divides rows among partitions as Java's producer would divide
+// messages with their keys, and keeps the order within a partition.
+func TestArrowByKey(t *testing.T) {
+	b := kafkatest.Start(t)
+	b.CreateTopic(t, "divided", 3, nil)
+	k, err := open(t, b.Servers, func(c *Config) { c.Topic, c.Format, c.KeyColumn = "divided", "arrow", "author_id" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
+	k.bc.Mem = mem
+	const n = 5000
+	if err := k.Write(t.Context(), epoch(1), detections(t, 700, n)); err != nil {
+		t.Fatal(err)
+	}
+	mem.AssertSize(t, 0)
+	seen := map[int]bool{}
+	last := map[int32]int{}
+	var all []*client.Message
+	for rows := 0; rows < n; {
+		all, rows = b.Consume(t, "divided", len(all)+1), 0
+		for _, m := range all {
+			count, err := strconv.Atoi(headerOf(m, headerRows))
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows += count
+		}
+	}
+	for _, m := range all {
+		r, err := ipc.NewReader(bytes.NewReader(m.Value))
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := true
+		for r.Next() {
+			rec := r.Record()
+			ids, authors := rec.Column(rec.Schema().FieldIndices("post_id")[0]).(*array.String), rec.Column(rec.Schema().FieldIndices("author_id")[0]).(*array.String)
+			for i := range ids.Len() {
+				id, err := strconv.Atoi(ids.Value(i))
+				if err != nil || seen[id] || id > 0 && id <= last[m.TopicPartition.Partition] {
+					t.Fatalf("row %q is there twice, or out of order behind %d", ids.Value(i), last[m.TopicPartition.Partition])
+				}
+				if first && headerOf(m, headerRow) != ids.Value(i) {
+					t.Fatalf("a message begins with row %d, its header says %s", id, headerOf(m, headerRow))
+				}
+				first, seen[id], last[m.TopicPartition.Partition] = false, true, id
+				if want := int32(murmur2([]byte(authors.Value(i)))&0x7fffffff) % 3; m.TopicPartition.Partition != want {
+					t.Fatalf("author %s is in partition %d, Java's is %d", authors.Value(i), m.TopicPartition.Partition, want)
+				}
+			}
+		}
+		r.Release()
+	}
+	if len(seen) != n || len(all) > n/500 {
+		t.Errorf("%d rows in %d messages", len(seen), len(all))
 	}
 }
 
@@ -321,16 +355,22 @@ func TestConfig(t *testing.T) {
 		set  func(*Config)
 		want string
 	}{
-		"topic":       {func(c *Config) { c.Topic = "" }, "topic: no topic"},
-		"placeholder": {func(c *Config) { c.Topic = "{epoch}" }, "topic: "},
-		"format":      {func(c *Config) { c.Format = "xml" }, "format: "},
-		"key":         {func(c *Config) { c.KeyColumn = "absent" }, "key_column: "},
-		"key of list": {func(c *Config) { c.KeyColumn = "labels" }, "key_column: "},
-		"header":      {func(c *Config) { c.Headers = map[string]string{"h": "absent"} }, "headers.h: "},
-		"arrow key":   {func(c *Config) { c.Format, c.KeyColumn = "arrow", "author_id" }, "format: "},
-		"setting":     {func(c *Config) { c.Settings = map[string]string{"batch.sized": "1"} }, "settings.batch.sized: "},
-		"value":       {func(c *Config) { c.Settings = map[string]string{"batch.size": "big"} }, "settings.batch.size: "},
-		"reserved":    {func(c *Config) { c.Settings = map[string]string{"acks": "1"} }, "settings.acks: "},
+		"topic":            {func(c *Config) { c.Topic = "" }, "topic: no topic"},
+		"placeholder":      {func(c *Config) { c.Topic = "{epoch}" }, "topic: "},
+		"format":           {func(c *Config) { c.Format = "xml" }, "format: "},
+		"key":              {func(c *Config) { c.KeyColumn = "absent" }, "key_column: "},
+		"key of list":      {func(c *Config) { c.KeyColumn = "labels" }, "key_column: "},
+		"header":           {func(c *Config) { c.Headers = map[string]string{"h": "absent"} }, "headers.h: "},
+		"arrow header":     {func(c *Config) { c.Format, c.Headers = "arrow", map[string]string{"h": "author_id"} }, "format: "},
+		"arrow key":        {func(c *Config) { c.Format, c.KeyColumn, c.Partitioner = "arrow", "author_id", "random" }, "partitioner: "},
+		"delivery":         {func(c *Config) { c.Delivery = "never" }, "delivery: "},
+		"transactional id": {func(c *Config) { c.TransactionalID = "x" }, "transactional_id: "},
+		"transaction": {func(c *Config) {
+			c.Delivery, c.Settings = "exactly_once", map[string]string{"transaction.timeout.ms": "1000", "message.timeout.ms": "5000"}
+		}, "settings.message.timeout.ms: "},
+		"setting":  {func(c *Config) { c.Settings = map[string]string{"batch.sized": "1"} }, "settings.batch.sized: "},
+		"value":    {func(c *Config) { c.Settings = map[string]string{"batch.size": "big"} }, "settings.batch.size: "},
+		"reserved": {func(c *Config) { c.Settings = map[string]string{"acks": "1"} }, "settings.acks: "},
 	} {
 		cfg := Defaults()
 		cfg.Brokers, cfg.Topic = []string{"127.0.0.1:1"}, "out"
