@@ -16,6 +16,7 @@ import (
 	"github.com/sluicehq/sluice/operators/fingerprint"
 	"github.com/sluicehq/sluice/operators/match"
 	"github.com/sluicehq/sluice/operators/normalize"
+	"github.com/sluicehq/sluice/operators/repartition"
 	"github.com/sluicehq/sluice/operators/rules"
 	"github.com/sluicehq/sluice/operators/score"
 	"github.com/sluicehq/sluice/pipeline"
@@ -111,6 +112,8 @@ func chainConfig(cfg any) {
 		}
 	case *score.Config:
 		c.Model, c.Threshold = "made.slm", map[string]float64{"head0": 0.5, "head1": 0.4}
+	case *repartition.Config:
+		c.By, c.Topic = "author_id", "by-author"
 	case *rules.Config:
 		c.Files = []string{"rules.yaml"}
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/sluicehq/sluice/operators/language"
 	"github.com/sluicehq/sluice/operators/match"
 	"github.com/sluicehq/sluice/operators/normalize"
+	"github.com/sluicehq/sluice/operators/repartition"
 	"github.com/sluicehq/sluice/operators/rules"
 	"github.com/sluicehq/sluice/operators/score"
 	"github.com/sluicehq/sluice/operators/tokenize"
@@ -22,6 +23,7 @@ func All() []pipeline.Factory {
 		fingerprint.Factory(),
 		match.Factory(),
 		score.Factory(),
+		repartition.Factory(),
 		rules.Factory(),
 	}
 }

@@ -165,6 +165,13 @@ type SinkPlan interface {
 	New() (Sink, error)
 }
 
+// Single is implemented by SinkPlans of which a process can not have two sinks
+// open: they would both use one folder, say. Such a sink can not take rows of
+// both parts of a pipeline that is cut in two.
+type Single interface {
+	Single() bool
+}
+
 // Schemas holds the schema of each stream that reaches a sink; nil for a
 // stream that it does not take.
 type Schemas [NumStreams]*arrow.Schema

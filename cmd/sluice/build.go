@@ -77,6 +77,7 @@ const maxStdin = 8 << 20
 type built struct {
 	spec     *config.Spec
 	graph    *graph.Graph
+	cut      *cut // the graph as it is run
 	files    *graph.DirFiles
 	manifest checkpoint.Manifest // see describe
 	watch    *graph.Watch        // of all files that were read
@@ -111,6 +112,12 @@ func assemble(spec *config.Spec, watch *graph.Watch, log *slog.Logger, opt graph
 	if b.graph, err = graph.Build(spec, opt); err != nil {
 		return nil, usage(err)
 	}
+	if opt.WithoutSinks { // it is not to be run
+		return b, nil
+	}
+	if b.cut, err = cutGraph(spec, b.graph, b.log); err != nil {
+		return nil, usage(err)
+	}
 	return b, nil
 }
 
@@ -133,12 +140,17 @@ func (b *built) describe() (checkpoint.Hash, error) {
 	return b.manifest.Hash()
 }
 
-// store puts what the graph was built from into the store, and lets go of the
+// store puts what the graph was built from into the stores, and lets go of the
 // files' contents.
-func (b *built) store(store *checkpoint.Store) (checkpoint.Hash, error) {
+func (b *built) store(stores ...*checkpoint.Store) (h checkpoint.Hash, err error) {
 	contents, _ := b.files.Read()
 	defer b.files.Forget()
-	return store.PutManifest(b.manifest, func(path string) []byte { return contents[path] })
+	for _, store := range stores {
+		if h, err = store.PutManifest(b.manifest, func(path string) []byte { return contents[path] }); err != nil {
+			return "", err
+		}
+	}
+	return h, nil
 }
 
 // mergeConfig returns base with the deciding parts of from put in, as JSON; an
@@ -164,7 +176,8 @@ func mergeConfig(base, from []byte) (json.RawMessage, error) {
 
 // rebuild builds the graph that a stored manifest describes, with this
 // process's environment for ${...} and the other parts of the config from now.
-func rebuild(now *config.Spec, mem memory.Allocator, store *checkpoint.Store, log *slog.Logger) func(checkpoint.Hash) (*graph.Graph, error) {
+// It returns that part of the graph which has the number.
+func rebuild(now *config.Spec, mem memory.Allocator, store *checkpoint.Store, log *slog.Logger, part int) func(checkpoint.Hash) (*graph.Graph, error) {
 	return func(h checkpoint.Hash) (*graph.Graph, error) {
 		m, err := store.Manifest(h)
 		if err != nil {
@@ -185,7 +198,7 @@ func rebuild(now *config.Spec, mem memory.Allocator, store *checkpoint.Store, lo
 		if err != nil {
 			return nil, err
 		}
-		return graph.Build(spec, graph.Options{Registry: reg, Mem: mem, Logger: log, Files: graph.StoredFiles{
+		g, err := graph.Build(spec, graph.Options{Registry: reg, Mem: mem, Logger: log, Files: graph.StoredFiles{
 			Get: func(path string) ([]byte, error) {
 				o, ok := m.Files[path]
 				if !ok {
@@ -195,6 +208,17 @@ func rebuild(now *config.Spec, mem memory.Allocator, store *checkpoint.Store, lo
 			},
 			Globs: m.Globs,
 		}})
+		if err != nil {
+			return nil, err
+		}
+		c, err := cutGraph(spec, g, log)
+		if err != nil {
+			return nil, err
+		}
+		if part >= len(c.parts) {
+			return nil, errors.New("they are of a part that the pipeline had before its repartition step was taken out")
+		}
+		return c.parts[part], nil
 	}
 }
 

@@ -30,12 +30,10 @@ const maxLogged = 200
 // of its own, which builds a graph from the files and hands it to the engine;
 // what runs is touched only when all of that has gone well.
 type reloader struct {
-	flags   *fileFlags
-	path    string
-	store   *checkpoint.Store
-	swapper *engine.Swapper
-	metrics *engine.Metrics
-	log     *slog.Logger
+	flags *fileFlags
+	path  string
+	parts []*part // of the run
+	log   *slog.Logger
 
 	current *built          // what runs
 	running checkpoint.Hash // its manifest
@@ -47,8 +45,8 @@ type reloader struct {
 	looks int    // how many in a row have
 }
 
-// first returns the graph that the run begins with.
-func (r *reloader) first() *graph.Graph { return r.current.graph }
+// first returns what a part of the run begins with.
+func (r *reloader) first(part int) *graph.Graph { return r.current.cut.parts[part] }
 
 // start begins to look for changes and to listen for SIGHUP; the returned
 // function ends both. When SIGHUP means that the terminal has gone away, as
@@ -121,7 +119,7 @@ func (r *reloader) reload(ctx context.Context, why string) {
 	r.watch = watch
 	took := time.Since(begun)
 	tell := func(result engine.ReloadResult, errs []string) {
-		r.metrics.Reloaded(result, took)
+		r.parts[0].metrics.Reloaded(result, took)
 		r.history.add(attempt{At: begun.UTC(), Why: why, Result: result, Seconds: took.Seconds(), Manifest: r.running, Changes: changes, Errors: errs})
 	}
 	switch {
@@ -163,7 +161,7 @@ func (r *reloader) attempt(ctx context.Context, watch *graph.Watch) ([]change, e
 	if err != nil {
 		return nil, err
 	}
-	if err := next.graph.CanReplace(r.current.graph); err != nil {
+	if err := next.cut.canReplace(r.current.cut); err != nil {
 		return nil, err
 	}
 	manifest, err := next.describe()
@@ -173,18 +171,44 @@ func (r *reloader) attempt(ctx context.Context, watch *graph.Watch) ([]change, e
 	if manifest == r.running {
 		return nil, errUnchanged
 	}
-	if _, err := next.store(r.store); err != nil {
+	var stores []*checkpoint.Store
+	for _, p := range r.parts {
+		stores = append(stores, p.store)
+	}
+	if _, err := next.store(stores...); err != nil {
 		return nil, err
 	}
-	changes := difference(r.current, next, r.store)
-	if err := r.swapper.Swap(ctx, next.graph, manifest); err != nil {
-		if ctx.Err() == nil { // otherwise it may have been taken
-			r.store.Release(manifest)
-		}
+	changes := difference(r.current, next, stores[0])
+	if err := r.swap(ctx, next, manifest); err != nil {
 		return nil, err
 	}
 	r.current, r.running = next, manifest
 	return changes, nil
+}
+
+// swap hands each part of the run its part of a graph. One whose source has
+// ended is left out, unless all have.
+func (r *reloader) swap(ctx context.Context, next *built, manifest checkpoint.Hash) error {
+	ended := 0
+	for i, p := range r.parts {
+		err := p.swapper.Swap(ctx, next.cut.parts[i], manifest)
+		if err == nil {
+			continue
+		}
+		if ctx.Err() == nil { // otherwise it may have been taken
+			p.store.Release(manifest)
+		}
+		if ended++; errors.Is(err, engine.ErrEnded) && ended < len(r.parts) {
+			continue
+		}
+		if ctx.Err() == nil {
+			for _, rest := range r.parts[i+1:] {
+				rest.store.Release(manifest)
+			}
+		}
+		return err
+	}
+	return nil
 }
 
 // sameSettings refuses changes of what is read at the start only.

@@ -18,7 +18,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/sluicehq/sluice/internal/admin"
-	"github.com/sluicehq/sluice/pipeline/checkpoint"
 	"github.com/sluicehq/sluice/pipeline/config"
 	"github.com/sluicehq/sluice/pipeline/engine"
 	"github.com/sluicehq/sluice/pipeline/graph"
@@ -87,20 +86,19 @@ func run(ctx context.Context, path string, f *fileFlags, stderr io.Writer, quiet
 	drain, abort, endDrain, stop := signals(ctx)
 	defer stop()
 
-	store, err := checkpoint.Open(b.spec.Resolve(b.spec.Checkpoint.Path), checkpoint.Options{Pipeline: b.spec.Pipeline, Fsync: b.spec.Checkpoint.Fsync})
-	if err != nil {
-		return err
-	}
-	defer store.Close()
 	if _, err := b.describe(); err != nil {
 		return err
 	}
-	manifest, err := b.store(store)
+	parts, closeParts, err := newParts(b)
 	if err != nil {
 		return err
 	}
-	metrics := engine.NewMetrics()
-	collectors := []prometheus.Collector{metrics}
+	defer closeParts()
+	manifest, err := b.store(stores(parts)...)
+	if err != nil {
+		return err
+	}
+	collectors := collectorsOf(parts)
 	var tracer engine.Tracer // nil, not a nil of a type, when there is none
 	x, endTracing, err := startTracing(ctx, b.spec.Tracing, log)
 	if err != nil {
@@ -112,9 +110,9 @@ func run(ctx context.Context, path string, f *fileFlags, stderr io.Writer, quiet
 	}
 	// From here on only the reloader holds what was built: another may take its
 	// place.
-	r := &reloader{flags: f, path: path, store: store, swapper: engine.NewSwapper(), metrics: metrics, log: log, current: b, running: manifest, watch: b.watch}
+	r := &reloader{flags: f, path: path, parts: parts, log: log, current: b, running: manifest, watch: b.watch}
 	if b.spec.Admin.Enabled() {
-		srv, err := startAdmin(b.spec, collectors, metrics, r, log)
+		srv, err := startAdmin(b.spec, collectors, figures(parts), r, log)
 		if err != nil {
 			return err
 		}
@@ -123,27 +121,32 @@ func run(ctx context.Context, path string, f *fileFlags, stderr io.Writer, quiet
 	begun := time.Now()
 	endProgress := func() {}
 	if !quiet {
-		endProgress = out.progress(metrics)
+		endProgress = out.progress(figures(parts))
+	}
+	if err := b.cut.makeTopic(drain, log); err != nil {
+		endProgress()
+		return unlessStopped(drain, err)
 	}
 	set := settings(b.spec)
-	redo := rebuild(b.spec, b.graph.Mem, store, log)
+	options := make([]engine.Options, len(parts))
+	for i, p := range parts {
+		options[i] = engine.Options{
+			Settings: set, Graph: r.first(i), Store: p.store, Manifest: manifest, Swapper: p.swapper,
+			Rebuild: rebuild(b.spec, b.graph.Mem, p.store, log, i), Abort: abort, Metrics: p.metrics, Logger: p.log, Tracer: tracer,
+		}
+	}
 	endReload := r.start(drain, hup, out.hungUp, endDrain)
-	err = unlessStuck(abort, func() error {
-		return engine.Run(drain, engine.Options{
-			Settings: set, Graph: r.first(), Store: store, Manifest: manifest, Swapper: r.swapper,
-			Rebuild: redo, Abort: abort, Metrics: metrics, Logger: log, Tracer: tracer,
-		})
-	})
+	err = unlessStuck(abort, func() error { return runParts(drain, endDrain, options, log) })
 	endReload()
 	endProgress()
 	if !quiet {
-		out.summary(metrics.Totals(), time.Since(begun), err)
+		out.summary(figures(parts).Totals(), time.Since(begun), err)
 	}
 	return err
 }
 
 // startAdmin begins to serve metrics, health and what reloads have changed.
-func startAdmin(spec *config.Spec, collectors []prometheus.Collector, m *engine.Metrics, r *reloader, log *slog.Logger) (*admin.Server, error) {
+func startAdmin(spec *config.Spec, collectors []prometheus.Collector, m figures, r *reloader, log *slog.Logger) (*admin.Server, error) {
 	a := spec.Admin
 	path := func(p string) string {
 		if p == "" {
@@ -250,7 +253,7 @@ func (c *console) terminal() (width int, ok bool) {
 // progress shows where the run is: a bar that is drawn over and over on a
 // terminal, a plain line every ten seconds elsewhere. The returned function
 // ends it.
-func (c *console) progress(m *engine.Metrics) (end func()) {
+func (c *console) progress(m figures) (end func()) {
 	every := 200 * time.Millisecond
 	if _, ok := c.terminal(); !ok {
 		every = 10 * time.Second

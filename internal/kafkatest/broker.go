@@ -246,9 +246,50 @@ func (b *Broker) Consume(tb testing.TB, topic string, n int) []*kafka.Message {
 // ConsumeWithin is Consume with another time.
 func (b *Broker) ConsumeWithin(tb testing.TB, within time.Duration, topic string, n int) []*kafka.Message {
 	tb.Helper()
+	var out []*kafka.Message
+	b.consume(tb, topic, func(c *kafka.Consumer, _ int) {
+		for deadline := time.Now().Add(within); len(out) < n; {
+			if time.Now().After(deadline) {
+				tb.Fatalf("kafkatest: topic %s has %d messages, want %d", topic, len(out), n)
+			}
+			if m, ok := c.Poll(100).(*kafka.Message); ok && m.TopicPartition.Error == nil {
+				out = append(out, m)
+			}
+		}
+	})
+	return out
+}
+
+// ConsumeAll reads the messages that are committed in a topic, from its beginning
+// to its end.
+func (b *Broker) ConsumeAll(tb testing.TB, topic string) []*kafka.Message {
+	tb.Helper()
+	var out []*kafka.Message
+	b.consume(tb, topic, func(c *kafka.Consumer, partitions int) {
+		ended := map[int32]bool{}
+		for deadline := time.Now().Add(time.Minute); len(ended) < partitions; {
+			if time.Now().After(deadline) {
+				tb.Fatalf("kafkatest: topic %s could not be read to its end", topic)
+			}
+			switch e := c.Poll(100).(type) {
+			case *kafka.Message:
+				if e.TopicPartition.Error == nil {
+					out = append(out, e)
+				}
+			case kafka.PartitionEOF:
+				ended[e.Partition] = true
+			}
+		}
+	})
+	return out
+}
+
+// consume calls read with a consumer of all partitions of a topic.
+func (b *Broker) consume(tb testing.TB, topic string, read func(c *kafka.Consumer, partitions int)) {
+	tb.Helper()
 	c, err := kafka.NewConsumer(&kafka.ConfigMap{
 		"bootstrap.servers": b.Servers, "group.id": fmt.Sprintf("kafkatest-%d", time.Now().UnixNano()),
-		"auto.offset.reset": "earliest", "enable.auto.commit": false,
+		"auto.offset.reset": "earliest", "enable.auto.commit": false, "enable.partition.eof": true,
 	})
 	if err != nil {
 		tb.Fatalf("kafkatest: %v", err)
@@ -265,14 +306,5 @@ func (b *Broker) ConsumeWithin(tb testing.TB, within time.Duration, topic string
 	if err := c.Assign(all); err != nil {
 		tb.Fatalf("kafkatest: %v", err)
 	}
-	var out []*kafka.Message
-	for deadline := time.Now().Add(within); len(out) < n; {
-		if time.Now().After(deadline) {
-			tb.Fatalf("kafkatest: topic %s has %d messages, want %d", topic, len(out), n)
-		}
-		if m, ok := c.Poll(100).(*kafka.Message); ok && m.TopicPartition.Error == nil {
-			out = append(out, m)
-		}
-	}
-	return out
+	read(c, len(all))
 }

@@ -98,6 +98,7 @@ type Sink struct {
 	Schemas    pipeline.Schemas
 
 	component config.Component
+	local     bool // see pipeline.Factory
 }
 
 // Options of Build.
@@ -272,7 +273,7 @@ func (b *builder) sinks() {
 		if cfg == nil || b.blind {
 			continue
 		}
-		s := Sink{Name: c.Name, Kind: c.Kind, component: c}
+		s := Sink{Name: c.Name, Kind: c.Kind, component: c, local: f.Local}
 		if err := b.ports(&s, c, f); err != nil {
 			b.fail(c, err)
 			continue
@@ -282,7 +283,7 @@ func (b *builder) sinks() {
 			continue
 		}
 		if p, ok := b.g.Source.(pipeline.SharedPlan); ok && p.Shared() && f.Local {
-			b.fail(c, errors.New("it knows what it has by what this process has written, and the partitions of the source move between processes: rows would be doubled. Use another sink, or let one process read all: for kafka, `assign: all`"))
+			b.fail(c, fmt.Errorf("%w, or let one process read all: for kafka, `assign: all`", errLocal))
 			continue
 		}
 		var err error
@@ -293,6 +294,9 @@ func (b *builder) sinks() {
 		b.g.Sinks = append(b.g.Sinks, s)
 	}
 }
+
+// errLocal says why a local sink can not serve a shared source.
+var errLocal = errors.New("it knows what it has by what this process has written, and the partitions of the source move between processes: rows would be doubled. Use another sink")
 
 // ports resolves what a sink takes: streams by name ("posts" are those of the
 // last step, "detections" those of all steps), or one step's ("match",
@@ -322,13 +326,16 @@ func (b *builder) ports(s *Sink, c config.Component, f pipeline.Factory) error {
 			return err
 		}
 	}
-	slices.SortFunc(s.Ports, func(x, y Port) int {
-		if x.Stream != y.Stream {
-			return int(x.Stream) - int(y.Stream)
-		}
-		return x.Node - y.Node
-	})
+	slices.SortFunc(s.Ports, comparePorts)
 	return nil
+}
+
+// comparePorts orders ports by stream, then by node.
+func comparePorts(x, y Port) int {
+	if x.Stream != y.Stream {
+		return int(x.Stream) - int(y.Stream)
+	}
+	return x.Node - y.Node
 }
 
 // addPorts adds the ports of one stream, of one node or (-1) of all.

@@ -34,6 +34,9 @@ type plan struct {
 	routes []*route
 }
 
+// Single implements pipeline.Single: what was sent is kept in one folder.
+func (p *plan) Single() bool { return true }
+
 func newPlan(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas) (pipeline.SinkPlan, error) {
 	p := &plan{bc: bc}
 	var err error

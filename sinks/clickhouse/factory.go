@@ -54,6 +54,10 @@ type plan struct {
 	created [pipeline.NumStreams]int
 }
 
+// Single implements pipeline.Single: the folder of an embedded engine has one
+// owner.
+func (p *plan) Single() bool { return p.cfg.Embedded.Path != "" }
+
 func newPlan(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas) (pipeline.SinkPlan, error) {
 	p := &plan{cfg: cfg.Resolve(bc.Dir), bc: bc, created: createdAt(in)}
 	for stream, schema := range in {

@@ -105,7 +105,7 @@ seen once by consumers that read committed messages (isolation.level: read_commi
 default; Java's must be set so). Each partition of the source has a transactional id and a consumer
 group, both called like transactional_id, a slash, and the partition.
 
-With format: arrow a message has at most some 2,000 rows, and is cut in halves where it
+With format: arrow a message has at most the rows of a batch (1,024), and is cut in halves where it
 is larger than message.max.bytes. With key_column the rows of each message belong to its partition. The kafka source reads posts written so with messages: arrow.
 
 A message that is larger than the brokers take ends the run: raise message.max.bytes in
@@ -116,20 +116,32 @@ settings and at the topic. While the brokers are away, the sink waits, and the p
 }
 
 type plan struct {
-	cfg Config
-	bc  pipeline.BuildContext
-	in  pipeline.Schemas
+	cfg   Config
+	bc    pipeline.BuildContext
+	in    pipeline.Schemas
+	whole bool // columns are written too that sinks do not store
 }
 
 func newPlan(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas) (pipeline.SinkPlan, error) {
+	return makePlan(bc, cfg, in, false)
+}
+
+// NewWhole plans a sink that writes all columns, those too that sinks do not
+// store, and seals each message (see kafka.Seal): for what reads them is the
+// next part of the same pipeline.
+func NewWhole(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas) (pipeline.SinkPlan, error) {
+	return makePlan(bc, cfg, in, true)
+}
+
+func makePlan(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas, whole bool) (pipeline.SinkPlan, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	if bc.Mem == nil {
 		bc.Mem = memory.DefaultAllocator
 	}
-	p := &plan{cfg: *cfg, bc: bc, in: in}
-	if _, err := newOutputs(cfg, in); err != nil {
+	p := &plan{cfg: *cfg, bc: bc, in: in, whole: whole}
+	if _, err := newOutputs(cfg, in, whole); err != nil {
 		return nil, err
 	}
 	settings := p.settings(nil)
@@ -143,7 +155,7 @@ func newPlan(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas) (pipeli
 }
 
 func (p *plan) New() (pipeline.Sink, error) {
-	outputs, err := newOutputs(&p.cfg, p.in)
+	outputs, err := newOutputs(&p.cfg, p.in, p.whole)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +228,7 @@ func (c *Config) topics(in pipeline.Schemas) (out [pipeline.NumStreams]string) {
 }
 
 // newOutputs finds the columns of each stream and makes its encoder.
-func newOutputs(cfg *Config, in pipeline.Schemas) (out [pipeline.NumStreams]*output, err error) {
+func newOutputs(cfg *Config, in pipeline.Schemas, whole bool) (out [pipeline.NumStreams]*output, err error) {
 	topics := cfg.topics(in)
 	streams := 0
 	for _, topic := range topics {
@@ -234,7 +246,7 @@ func newOutputs(cfg *Config, in pipeline.Schemas) (out [pipeline.NumStreams]*out
 		if streams > 1 && !strings.Contains(cfg.Topic, "{stream}") {
 			tag = "stream"
 		}
-		if err := o.init(cfg, schema, tag); err != nil {
+		if err := o.init(cfg, schema, tag, whole); err != nil {
 			errs = append(errs, err)
 		}
 		out[i] = o

@@ -31,7 +31,8 @@ type share struct {
 	first int // number of its first row in the epoch
 }
 
-// shareRows is at how many rows a message is made.
+// shareRows is how many rows a message has at the most, if the batches have no
+// more.
 const shareRows = 1024
 
 func (o *output) divider(mem memory.Allocator, epoch []byte, limit int, send func(*client.Message) error) *divider {
@@ -62,15 +63,16 @@ func (d *divider) add(rec arrow.Record, row int) error {
 			return fmt.Errorf("kafka: stream %s: %w", d.stream, err)
 		}
 		s := &d.parts[p]
+		if s.rows+len(rows) > shareRows {
+			if err := d.flush(p); err != nil {
+				part.Release()
+				return err
+			}
+		}
 		if s.rows == 0 {
 			s.first = row + rows[0]
 		}
 		s.recs, s.rows = append(s.recs, part), s.rows+len(rows)
-		if s.rows >= shareRows {
-			if err := d.flush(p); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	client "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
 	"github.com/sluicehq/sluice/internal/jsonlines"
+	"github.com/sluicehq/sluice/internal/kafka"
 	"github.com/sluicehq/sluice/pipeline"
 )
 
@@ -31,6 +32,7 @@ type output struct {
 	json    *jsonlines.Encoder // nil with format arrow
 	stored  *arrow.Schema      // with format arrow: what is written
 	columns []int              // and where it is
+	whole   bool               // see NewWhole
 	key     int                // column; -1 for none
 	names   []string           // further headers
 	from    []int              // and their columns
@@ -39,8 +41,8 @@ type output struct {
 	partitions int32 // of the topic
 }
 
-func (o *output) init(cfg *Config, schema *arrow.Schema, tag string) (err error) {
-	o.key = -1
+func (o *output) init(cfg *Config, schema *arrow.Schema, tag string, whole bool) (err error) {
+	o.key, o.whole = -1, whole
 	if cfg.KeyColumn != "" {
 		if o.key, err = find(schema, "key_column", cfg.KeyColumn); err != nil {
 			return err
@@ -56,7 +58,7 @@ func (o *output) init(cfg *Config, schema *arrow.Schema, tag string) (err error)
 	if cfg.Format == "arrow" {
 		var fields []arrow.Field
 		for i, f := range schema.Fields() {
-			if !pipeline.IsTransient(f) {
+			if whole || !pipeline.IsTransient(f) {
 				fields = append(fields, arrow.Field{Name: f.Name, Type: f.Type, Nullable: f.Nullable})
 				o.columns = append(o.columns, i)
 			}
@@ -165,7 +167,9 @@ func (o *output) halves(rec arrow.Record, epoch []byte, row, limit int, send fun
 	n := rec.NumRows()
 	if b.Len() <= limit || n < 2 {
 		m := o.message(epoch, row)
-		m.Value = b.Bytes()
+		if m.Value = b.Bytes(); o.whole {
+			m.Value = kafka.Seal(m.Value)
+		}
 		m.Headers = append(m.Headers, client.Header{Key: headerRows, Value: strconv.AppendInt(nil, n, 10)})
 		return send(m)
 	}
