@@ -102,6 +102,18 @@ func addAVX512(r *summing)
 //go:noescape
 func prefetchT0(table unsafe.Pointer, at *uint32, n int)
 
+// prefetchSets asks for the sets of n words, n > 0, by their hashes.
+//
+//go:noescape
+func prefetchSets(cache *set, hash *uint64, n int)
+
+// ask asks for what words are looked up in.
+func (s *Scorer) ask(hash []uint64) {
+	if len(hash) > 0 {
+		prefetchSets(&s.cache[0], &hash[0], len(hash))
+	}
+}
+
 // addUp adds up posts from one on and before another, at most a block, and
 // returns up to which one.
 func (s *Scorer) addUp(c *Columns, from, to int) int {
