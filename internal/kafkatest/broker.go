@@ -1,5 +1,5 @@
-// Package kafkatest starts a Kafka broker for tests: Apache Kafka itself where
-// it is at hand, and librdkafka's mock cluster everywhere else.
+// Package kafkatest starts a Kafka broker for tests, and for benchmarks: Apache
+// Kafka itself where it is at hand, and librdkafka's mock cluster everywhere else.
 //
 // Apache Kafka is at hand when KAFKA_LIB_PATH names the folder with its jars,
 // as deploy/kafka/fetch.sh prints it and `make test` sets it. It is then
@@ -41,32 +41,61 @@ type Broker struct {
 // it is; the log of a real one is shown if the test failed.
 func Start(tb testing.TB) *Broker {
 	tb.Helper()
+	b, err := Launch(tb.TempDir())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		b.Close()
+		if tb.Failed() && b.Real() {
+			tb.Logf("the broker's log ends with\n%s", b.LogTail())
+		}
+	})
+	tb.Log("broker: " + b.String())
+	return b
+}
+
+// Launch starts a broker outside a test. The files of a real one are in dir.
+// The caller ends it by Close; a real one ends with this process too, in
+// whatever way that ends.
+func Launch(dir string) (*Broker, error) {
 	libs := os.Getenv("KAFKA_LIB_PATH")
 	if libs == "" {
 		mock, err := kafka.NewMockCluster(1)
 		if err != nil {
-			tb.Fatalf("kafkatest: %v", err)
+			return nil, fmt.Errorf("kafkatest: %w", err)
 		}
-		tb.Cleanup(mock.Close)
-		tb.Log("broker: librdkafka's mock cluster (KAFKA_LIB_PATH is not set: see deploy/kafka/fetch.sh)")
-		return &Broker{Servers: mock.BootstrapServers(), mock: mock}
+		return &Broker{Servers: mock.BootstrapServers(), mock: mock}, nil
 	}
-	s, err := newServer(libs, tb.TempDir())
+	s, err := newServer(libs, dir)
 	if err == nil {
 		err = s.start()
 	}
 	if err != nil {
-		tb.Fatalf("kafkatest: Apache Kafka is expected, since KAFKA_LIB_PATH is %s, and did not start: %v", libs, err)
+		return nil, fmt.Errorf("kafkatest: Apache Kafka is expected, since KAFKA_LIB_PATH is %s, and did not start: %w", libs, err)
 	}
-	tb.Cleanup(func() {
-		s.kill()
-		if tb.Failed() {
-			tb.Logf("the broker's log ends with\n%s", s.logTail())
-		}
-	})
-	tb.Logf("broker: Apache Kafka from %s at %s", libs, s.plain)
-	return &Broker{Servers: s.plain, SASL: s.sasl, TLS: s.tls, CA: filepath.Join(s.dir, "ca.pem"), real: s}
+	return &Broker{Servers: s.plain, SASL: s.sasl, TLS: s.tls, CA: filepath.Join(s.dir, "ca.pem"), real: s}, nil
 }
+
+// String says which kind of broker it is.
+func (b *Broker) String() string {
+	if b.real == nil {
+		return "librdkafka's mock cluster (KAFKA_LIB_PATH is not set: see deploy/kafka/fetch.sh)"
+	}
+	return fmt.Sprintf("Apache Kafka from %s at %s", b.real.libs, b.real.plain)
+}
+
+// Close ends the broker.
+func (b *Broker) Close() {
+	if b.real != nil {
+		b.real.kill()
+	} else {
+		b.mock.Close()
+	}
+}
+
+// LogTail returns the end of a real broker's log.
+func (b *Broker) LogTail() string { return b.real.logTail() }
 
 // Real reports whether it is Apache Kafka.
 func (b *Broker) Real() bool { return b.real != nil }
@@ -82,11 +111,22 @@ func (b *Broker) NeedReal(tb testing.TB, why string) {
 // Kill ends a real broker at once, as SIGKILL does.
 func (b *Broker) Kill() { b.real.kill() }
 
-// Restart starts a killed broker again, on the same ports and with its data.
+// Stop ends a real broker by SIGTERM, and by SIGKILL when that has taken long.
+func (b *Broker) Stop() { b.real.stop() }
+
+// Up starts a real broker that was ended, on the same ports and with its data.
+func (b *Broker) Up() error {
+	if err := b.real.start(); err != nil {
+		return fmt.Errorf("kafkatest: the broker did not start again: %w", err)
+	}
+	return nil
+}
+
+// Restart is Up within a test.
 func (b *Broker) Restart(tb testing.TB) {
 	tb.Helper()
-	if err := b.real.start(); err != nil {
-		tb.Fatalf("kafkatest: the broker did not start again: %v", err)
+	if err := b.Up(); err != nil {
+		tb.Fatal(err)
 	}
 }
 
@@ -94,46 +134,71 @@ func (b *Broker) Restart(tb testing.TB) {
 // cleanup.policy, which the mock cluster ignores.
 func (b *Broker) CreateTopic(tb testing.TB, topic string, partitions int, config map[string]string) {
 	tb.Helper()
+	if err := b.AddTopic(topic, partitions, config); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// AddTopic is CreateTopic outside a test.
+func (b *Broker) AddTopic(topic string, partitions int, config map[string]string) error {
 	if b.mock != nil {
 		if err := b.mock.CreateTopic(topic, partitions, 1); err != nil {
-			tb.Fatalf("kafkatest: topic %s: %v", topic, err)
+			return fmt.Errorf("kafkatest: topic %s: %w", topic, err)
 		}
-		return
+		return nil
 	}
+	return b.administer("topic "+topic, func(ctx context.Context, admin *kafka.AdminClient) error {
+		res, err := admin.CreateTopics(ctx, []kafka.TopicSpecification{{Topic: topic, NumPartitions: partitions, ReplicationFactor: 1, Config: config}})
+		if err == nil && res[0].Error.Code() != kafka.ErrNoError {
+			err = res[0].Error
+		}
+		return err
+	})
+}
+
+// DropTopic deletes a topic and what is in it; the mock cluster keeps it.
+func (b *Broker) DropTopic(topic string) error {
+	if b.mock != nil {
+		return nil
+	}
+	return b.administer("topic "+topic, func(ctx context.Context, admin *kafka.AdminClient) error {
+		res, err := admin.DeleteTopics(ctx, []string{topic})
+		if err == nil && res[0].Error.Code() != kafka.ErrNoError {
+			err = res[0].Error
+		}
+		return err
+	})
+}
+
+// administer calls f with a client, for up to a minute.
+func (b *Broker) administer(what string, f func(context.Context, *kafka.AdminClient) error) error {
 	admin, err := kafka.NewAdminClient(&kafka.ConfigMap{"bootstrap.servers": b.Servers})
 	if err != nil {
-		tb.Fatalf("kafkatest: %v", err)
+		return fmt.Errorf("kafkatest: %w", err)
 	}
 	defer admin.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	res, err := admin.CreateTopics(ctx, []kafka.TopicSpecification{{Topic: topic, NumPartitions: partitions, ReplicationFactor: 1, Config: config}})
-	if err == nil && res[0].Error.Code() != kafka.ErrNoError {
-		err = res[0].Error
+	if err := f(ctx, admin); err != nil {
+		return fmt.Errorf("kafkatest: %s: %w", what, err)
 	}
-	if err != nil {
-		tb.Fatalf("kafkatest: topic %s: %v", topic, err)
-	}
+	return nil
 }
 
 // DeleteRecords deletes the messages of a partition of a real broker that are
 // before offset, as retention does.
 func (b *Broker) DeleteRecords(tb testing.TB, topic string, partition int32, offset int64) {
 	tb.Helper()
-	admin, err := kafka.NewAdminClient(&kafka.ConfigMap{"bootstrap.servers": b.Servers})
-	if err != nil {
-		tb.Fatalf("kafkatest: %v", err)
-	}
-	defer admin.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
 	at := kafka.TopicPartition{Topic: &topic, Partition: partition, Offset: kafka.Offset(offset)}
-	res, err := admin.DeleteRecords(ctx, []kafka.TopicPartition{at})
-	if err == nil {
-		err = res.DeleteRecordsResults[0].TopicPartition.Error
-	}
+	err := b.administer("deleting records of "+topic, func(ctx context.Context, admin *kafka.AdminClient) error {
+		res, err := admin.DeleteRecords(ctx, []kafka.TopicPartition{at})
+		if err == nil {
+			err = res.DeleteRecordsResults[0].TopicPartition.Error
+		}
+		return err
+	})
 	if err != nil {
-		tb.Fatalf("kafkatest: deleting records of %s: %v", topic, err)
+		tb.Fatal(err)
 	}
 }
 

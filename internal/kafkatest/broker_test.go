@@ -7,7 +7,7 @@ import (
 )
 
 // TestBroker shows that what is produced is consumed, and that a real broker
-// has it still after it was killed.
+// has it still after it was killed, or stopped.
 func TestBroker(t *testing.T) {
 	b := Start(t)
 	b.CreateTopic(t, "words", 2, nil)
@@ -25,6 +25,9 @@ func TestBroker(t *testing.T) {
 	check()
 	b.NeedReal(t, "to be stopped and started")
 	b.Kill()
+	b.Restart(t)
+	check()
+	b.Stop()
 	b.Restart(t)
 	check()
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"os"
@@ -24,7 +25,7 @@ type server struct {
 	libs, dir, config string
 	plain, sasl, tls  string // addresses
 	process           *exec.Cmd
-	stdin             interface{ Close() error }
+	stdin             io.WriteCloser // names of signals, one a line; its end is SIGKILL
 	exited            chan struct{}
 }
 
@@ -51,6 +52,11 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+group.consumer.min.session.timeout.ms=1000
+group.consumer.session.timeout.ms=6000
+group.consumer.min.heartbeat.interval.ms=500
+group.consumer.heartbeat.interval.ms=1000
 auto.create.topics.enable=false
 `
 
@@ -83,8 +89,7 @@ func newServer(libs, dir string) (*server, error) {
 	return s, nil
 }
 
-// java returns a command that ends with this process: the shell waits for the
-// end of its input, which comes when the process has died in whatever way.
+// java returns a command that runs a class of Apache Kafka.
 func (s *server) java(args ...string) *exec.Cmd {
 	all := append([]string{
 		"-Xmx384m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
@@ -93,7 +98,9 @@ func (s *server) java(args ...string) *exec.Cmd {
 	return exec.Command("java", all...)
 }
 
-// start starts the process and waits until it takes connections.
+// start starts the process and waits until it takes connections. It ends with
+// this process: a shell beside it waits for the end of its input, which comes
+// when this process has died in whatever way.
 func (s *server) start() error {
 	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -101,7 +108,7 @@ func (s *server) start() error {
 	}
 	defer log.Close()
 	inner := s.java("kafka.Kafka", s.config)
-	const guard = `"$@" </dev/null & pid=$!; trap 'kill -9 $pid 2>/dev/null' EXIT; (while kill -0 $pid 2>/dev/null; do sleep 1; done; kill $$ 2>/dev/null) & cat >/dev/null`
+	const guard = `exec 3<&0; "$@" </dev/null 3<&- & pid=$!; (while read -r signal; do kill -"$signal" $pid; done; kill -9 $pid) <&3 & wait $pid; kill $! 2>/dev/null`
 	s.process = exec.Command("sh", append([]string{"-c", guard, "sh"}, inner.Args...)...)
 	s.process.Stdout, s.process.Stderr = log, log
 	if s.stdin, err = s.process.StdinPipe(); err != nil {
@@ -136,6 +143,30 @@ func (s *server) kill() {
 	}
 	_ = s.stdin.Close()
 	<-s.exited
+	s.gone()
+}
+
+// stopTime is how long a process may take to end after SIGTERM.
+const stopTime = 20 * time.Second
+
+// stop ends the process with SIGTERM, and with SIGKILL if it takes too long,
+// and waits until it is gone.
+func (s *server) stop() {
+	if s.process == nil {
+		return
+	}
+	_, _ = io.WriteString(s.stdin, "TERM\n") // an error says that it is gone already
+	select {
+	case <-s.exited:
+		_ = s.stdin.Close()
+		s.gone()
+	case <-time.After(stopTime):
+		s.kill()
+	}
+}
+
+// gone waits until the port is free, after the process has ended.
+func (s *server) gone() {
 	s.process = nil
 	for { // the port is free when the kernel has cleaned up
 		conn, err := net.Dial("tcp", s.plain)
