@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// process is a program that was started. Its output goes to a log file.
+type process struct {
+	cmd   *exec.Cmd
+	log   string
+	ended chan struct{} // closed at its end; err is set before
+	err   error
+}
+
+// startProcess starts a program. The log file is appended to.
+func startProcess(log string, env []string, command ...string) (*process, error) {
+	f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	p := &process{cmd: exec.Command(command[0], command[1:]...), log: log, ended: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Stdout, p.cmd.Stderr = f, f
+	p.cmd.SysProcAttr = childAttributes()
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.ended)
+	}()
+	return p, nil
+}
+
+// running reports whether it has not ended.
+func (p *process) running() bool {
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// signal sends a signal, unless the process has ended.
+func (p *process) signal(s syscall.Signal) {
+	if p.running() {
+		_ = p.cmd.Process.Signal(s) // it may end just now
+	}
+}
+
+// kill ends it by SIGKILL, frozen or not, and waits.
+func (p *process) kill() {
+	p.signal(syscall.SIGKILL)
+	<-p.ended
+}
+
+// errSlow is returned when a process had to be killed after SIGTERM.
+var errSlow = errors.New("it did not end in time after SIGTERM and was killed")
+
+// stop ends it by SIGTERM, and by SIGKILL after the time. The error is how it
+// ended.
+func (p *process) stop(within time.Duration) error {
+	p.signal(syscall.SIGTERM)
+	select {
+	case <-p.ended:
+		return p.err
+	case <-time.After(within):
+		p.kill()
+		return errSlow
+	}
+}
+
+// logTail returns the end of a log file.
+func logTail(path string, lines int) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(string(bytes.TrimSpace(data)), "\n")
+	return fmt.Sprintf("the end of %s:\n%s", path, strings.Join(all[max(0, len(all)-lines):], "\n"))
+}
