@@ -32,7 +32,7 @@ func (p *producer) run(ctx context.Context, servers string, idempotent bool, ahe
 	}()
 	client, err := kafka.NewProducer(&kafka.ConfigMap{
 		"bootstrap.servers": servers, "enable.idempotence": idempotent, "linger.ms": 5, "acks": "all", "message.timeout.ms": int(ackTime.Milliseconds()),
-		"queue.buffering.max.messages": 20_000, "reconnect.backoff.max.ms": 500, "log_level": 3,
+		"queue.buffering.max.messages": 20_000, "reconnect.backoff.max.ms": 500, "log_level": 0,
 	})
 	if err != nil {
 		return fmt.Errorf("producer: %w", err)
