@@ -69,6 +69,7 @@ func (n *node) note(format string, args ...any) error {
 // would, and counts that: no fault is a reason for it to end.
 func (n *node) watch(p *process) {
 	<-p.ended
+	n.r.tally.peak(peakMemory(p.cmd.ProcessState))
 	n.mu.Lock()
 	asked := n.ending || n.proc != p
 	n.mu.Unlock()
@@ -132,6 +133,7 @@ func (n *node) fault(ctx context.Context, e event) error {
 		if err := n.terminate(); err != nil {
 			// While the store or the broker is away it can not drain: it says so.
 			n.r.tally.add("stops that did not drain in time", 1)
+			n.r.say("process %d on SIGTERM: %v\n%s", n.slot, err, logTail(n.log, 4))
 		}
 	default:
 		if err := n.kill(); err != nil {

@@ -82,6 +82,9 @@ func (res *result) String() string {
 	fmt.Fprintf(&b, "Seed %d: %s posts, %d partitions, %d processes (at most %d), %s. Broker: %s.\n\n", r.seed, group(uint64(r.posts)), r.partitions, r.processes, r.most, r.variant, brokerName(r))
 	fmt.Fprintf(&b, "| | |\n|---|---:|\n| acknowledged messages | %s |\n| of them poison, tombstones | %d, %d |\n", group(uint64(r.producer.acked.Load())), r.in.count(isPoison), r.in.count(isTombstone))
 	fmt.Fprintf(&b, "| time with faults | %.0f s |\n| then until all was written | %.1f s |\n| undisturbed run | %.1f s |\n| comparison | %.1f s |\n| epochs | %s |\n| assignments of partitions | %d |\n", res.faults.Seconds(), res.drained.Seconds(), res.calm.Seconds(), res.compared.Seconds(), group(uint64(res.epochs)), res.rebalances())
+	if r.tally.memory > 0 {
+		fmt.Fprintf(&b, "| largest memory of a process | %d MiB |\n", r.tally.memory>>20)
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.tally.counts)) {
 		fmt.Fprintf(&b, "| %s | %d |\n", name, r.tally.counts[name])
 	}

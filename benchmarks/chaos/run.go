@@ -281,6 +281,13 @@ func (r *run) drop(ctx context.Context) error {
 type tally struct {
 	mu     sync.Mutex
 	counts map[string]int
+	memory int64 // the largest of any process, in bytes
+}
+
+func (t *tally) peak(bytes int64) {
+	t.mu.Lock()
+	t.memory = max(t.memory, bytes)
+	t.mu.Unlock()
 }
 
 func (t *tally) add(name string, n int) {
