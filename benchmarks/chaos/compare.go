@@ -18,6 +18,11 @@ func (r *run) compare(ctx context.Context, res *result) error {
 	if err := r.checkPlaces(ctx, res); err != nil {
 		return err
 	}
+	if r.grouped() {
+		if err := r.checkGroup(res); err != nil {
+			return err
+		}
+	}
 	tables, err := r.tables(ctx)
 	if err != nil {
 		return err

@@ -33,6 +33,7 @@
 //     partition and offset once, and no post is anywhere else.
 //   - the ledger: the epochs of each partition join without gap and overlap
 //     from its begin to its end.
+//   - the group's offsets: they are the ends of the partitions.
 //
 // Columns that the store's clock fills (inserted_at, first_seen) are left out.
 // The ledger is not compared with the undisturbed run's: where an epoch ends
