@@ -90,7 +90,7 @@ func (r *run) checkPlaces(ctx context.Context, res *result) error {
 		if !ok || !whole {
 			return fmt.Errorf("post %d has no id: %s", i, row)
 		}
-		ids[i] = id
+		ids[i] = strings.Clone(id) // the row is not kept
 	}
 	faults := 0
 	for p, places := range r.in.partitions {
