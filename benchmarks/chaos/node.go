@@ -38,7 +38,8 @@ func (n *node) start(fresh bool) error {
 		n.folder++
 	}
 	dir := filepath.Join(n.r.dir, fmt.Sprintf("process-%d-%d", n.slot, n.folder))
-	file, err := n.r.writePipeline(dir, n.r.member(), n.r.name)
+	other := n.r.variant.mixed && hash(n.r.seed, uint64(n.slot<<16+n.folder))%2 == 0
+	file, err := n.r.writePipeline(dir, n.r.member(), n.r.name, other)
 	if err != nil {
 		return err
 	}
@@ -165,7 +166,7 @@ steps:
         news_context:    { path: lists/news_context.txt }
         spam_phrases:    { path: lists/spam_phrases.txt }
         short_links:     { path: lists/short_links.txt, on: url_domains }
-  - rules: { files: ["rules/*.yaml"] }
+%s  - rules: { files: ["rules/*.yaml"] }
 sinks:
   - clickhouse: { dsn: %q, timeout: 10s }
 engine:
@@ -175,9 +176,13 @@ engine:
 admin: { listen: "off" }
 `
 
+// otherList is a list that no rule looks at: a config with it has another
+// manifest, and gives the same rows.
+const otherList = "        unused:          { path: lists/news_context.txt }\n"
+
 // writePipeline puts the pipeline file, the lists and the rules into a folder,
 // and returns the file. source has further lines of the source's config.
-func (r *run) writePipeline(dir, source, database string) (string, error) {
+func (r *run) writePipeline(dir, source, database string, other bool) (string, error) {
 	file := filepath.Join(dir, "chaos.yaml")
 	if _, err := os.Stat(file); err == nil {
 		return file, nil
@@ -187,12 +192,16 @@ func (r *run) writePipeline(dir, source, database string) (string, error) {
 			return "", err
 		}
 	}
+	list := ""
+	if other {
+		list = otherList
+	}
 	settings := []string{`reconnect.backoff.max.ms: "500"`}
 	if r.grouped() {
 		settings = append(settings, r.variant.settings(r.pace.session)...)
 	}
 	text := fmt.Sprintf(pipelineText, r.broker.Servers, r.name, database, source, "{ "+strings.Join(settings, ", ")+" }",
-		r.store.dsn(database), r.epochRows, r.epochInterval)
+		list, r.store.dsn(database), r.epochRows, r.epochInterval)
 	return file, os.WriteFile(file, []byte(text), 0o600)
 }
 
@@ -213,6 +222,7 @@ type variant struct {
 	protocol  string // classic or consumer (KIP-848)
 	strategy  string // of the classic protocol
 	consumers int    // in each process
+	mixed     bool   // processes have one of two configs that give the same rows
 }
 
 func (v variant) String() string {
@@ -220,7 +230,11 @@ func (v variant) String() string {
 	if v.strategy != "" {
 		s += ", " + v.strategy
 	}
-	return fmt.Sprintf("%s, %d consumers a process", s, v.consumers)
+	s = fmt.Sprintf("%s, %d consumers a process", s, v.consumers)
+	if v.mixed {
+		s += ", two configs"
+	}
+	return s
 }
 
 // settings are those of librdkafka. The session of the protocol consumer is the

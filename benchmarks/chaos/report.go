@@ -52,14 +52,18 @@ func (res *result) verdict() string {
 	return "DIFFERENT"
 }
 
-// assigned matches what the source logs when it is given partitions.
-var assigned = regexp.MustCompile(`(?i)partitions? (were )?assigned`)
+// came matches what the source logs when the group gives it partitions, and
+// lost what it logs when they went before it could give them up.
+var (
+	came = regexp.MustCompile(`partitions came.*partitions="?\[[^\]]`)
+	lost = regexp.MustCompile(`partitions went.* lost=true`)
+)
 
-// rebalances returns how often processes were given partitions, by their logs.
-func (res *result) rebalances() (n int) {
+// logged returns how often the processes logged something.
+func (res *result) logged(what *regexp.Regexp) (n int) {
 	for _, node := range res.run.nodes {
 		if data, err := os.ReadFile(node.log); err == nil { // a slot that was never used has none
-			n += len(assigned.FindAll(data, -1))
+			n += len(what.FindAll(data, -1))
 		}
 	}
 	return n
@@ -81,7 +85,7 @@ func (res *result) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Seed %d: %s posts, %d partitions, %d processes (at most %d), %s. Broker: %s.\n\n", r.seed, group(uint64(r.posts)), r.partitions, r.processes, r.most, r.variant, brokerName(r))
 	fmt.Fprintf(&b, "| | |\n|---|---:|\n| acknowledged messages | %s |\n| of them poison, tombstones | %d, %d |\n", group(uint64(r.producer.acked.Load())), r.in.count(isPoison), r.in.count(isTombstone))
-	fmt.Fprintf(&b, "| time with faults | %.0f s |\n| then until all was written | %.1f s |\n| undisturbed run | %.1f s |\n| comparison | %.1f s |\n| epochs | %s |\n| assignments of partitions | %d |\n", res.faults.Seconds(), res.drained.Seconds(), res.calm.Seconds(), res.compared.Seconds(), group(uint64(res.epochs)), res.rebalances())
+	fmt.Fprintf(&b, "| time with faults | %.0f s |\n| then until all was written | %.1f s |\n| undisturbed run | %.1f s |\n| comparison | %.1f s |\n| epochs | %s |\n| partitions given to a process | %d times |\n| partitions lost by a process | %d times |\n", res.faults.Seconds(), res.drained.Seconds(), res.calm.Seconds(), res.compared.Seconds(), group(uint64(res.epochs)), res.logged(came), res.logged(lost))
 	if r.tally.memory > 0 {
 		fmt.Fprintf(&b, "| largest memory of a process | %d MiB |\n", r.tally.memory>>20)
 	}
@@ -120,7 +124,7 @@ func (res *result) line() string {
 		}
 	}
 	return fmt.Sprintf("| %d | %s | %d, %d, %d | %d | %d | %s | %s | %.1f s | %s |\n", res.run.seed, res.run.variant,
-		res.sum("process: "), res.sum("broker: "), res.sum("store: "), res.rebalances(), res.epochs, group(posts), group(detections), res.drained.Seconds(), res.verdict())
+		res.sum("process: "), res.sum("broker: "), res.sum("store: "), res.logged(came), res.epochs, group(posts), group(detections), res.drained.Seconds(), res.verdict())
 }
 
 // group writes a number with its thousands apart.

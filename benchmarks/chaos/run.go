@@ -87,7 +87,7 @@ func newRun(p plan, seed uint64, env *env) (*run, error) {
 	}
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	r.variant = variant{
-		protocol: "classic", strategy: pick(rnd, "cooperative-sticky", "cooperative-sticky", "range", "roundrobin"), consumers: 1 + rnd.IntN(2),
+		protocol: "classic", strategy: pick(rnd, "cooperative-sticky", "cooperative-sticky", "range", "roundrobin"), consumers: 1 + rnd.IntN(2), mixed: p.most > 1 && rnd.IntN(2) == 0,
 	}
 	if p.protocol == "consumer" || p.protocol == "either" && env.broker.Real() && rnd.IntN(2) == 0 {
 		r.variant.protocol, r.variant.strategy = "consumer", ""
@@ -242,7 +242,7 @@ func (r *run) endNodes() {
 
 // undisturbed reads the topic by one process into another database.
 func (r *run) undisturbed(ctx context.Context) error {
-	file, err := r.writePipeline(filepath.Join(r.dir, "undisturbed"), r.alone(), r.calm())
+	file, err := r.writePipeline(filepath.Join(r.dir, "undisturbed"), r.alone(), r.calm(), false)
 	if err != nil {
 		return err
 	}
@@ -271,6 +271,9 @@ func (r *run) calm() string { return r.name + "_calm" }
 // drop deletes topic, databases and folders.
 func (r *run) drop(ctx context.Context) error {
 	err := errors.Join(r.broker.DropTopic(r.name), os.RemoveAll(r.dir))
+	if r.grouped() {
+		err = errors.Join(err, r.broker.DropTopic(r.name+"-objects"))
+	}
 	for _, db := range []string{r.name, r.calm()} {
 		err = errors.Join(err, r.store.conn.Exec(ctx, "DROP DATABASE IF EXISTS "+db+" SYNC"))
 	}
