@@ -69,6 +69,11 @@ type Span struct {
 type Chunk struct {
 	Span Span
 
+	// Term is that of [Resume], so that a chunk of a partition that was given
+	// up and came back is not taken for one of now. 0 unless the source is
+	// [Shared].
+	Term uint64
+
 	// Origin says where the bytes come from in words that a person can follow:
 	// a file's path, "topic/partition". It lands in the source column of each
 	// post and of each rejected row.

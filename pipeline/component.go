@@ -76,6 +76,8 @@ type Resume struct {
 	// Until lists positions at which recorded epochs end, in order. No chunk
 	// may straddle one of them, so that an epoch can be run again exactly.
 	Until []Position
+	// Term is what the partition's chunks carry; 0 unless the source is [Shared].
+	Term uint64
 }
 
 // Source reads a stream of records. It is used by one goroutine.
@@ -209,6 +211,10 @@ type Factory struct {
 
 	// Takes lists the streams that a sink takes when its config has no `from`.
 	Takes []Stream
+
+	// Local marks a sink that knows what it has by what this process alone can
+	// see. It can not serve a source that is [Shared].
+	Local bool
 }
 
 // SourceFactory fills a Factory for a source with config type C.

@@ -54,6 +54,9 @@ type Partition struct {
 	Rows      int64             `json:"rows"`      // records up to Committed
 	Snapshot  *Snapshot         `json:"snapshot,omitempty"`
 	Pending   []Intent          `json:"pending,omitempty"` // in order; the first starts at Committed
+	// Shared: the partition is shared with other processes, and how far it has
+	// come is not known here. There is a snapshot, at Committed.
+	Shared bool `json:"shared,omitempty"`
 }
 
 // Snapshot refers to a file of operator state.
@@ -73,8 +76,8 @@ type Options struct {
 }
 
 // Store is an open checkpoint folder. It is for one goroutine, but that
-// WriteSnapshot, PutManifest, Manifest, Object and Release may be called beside
-// the others: they touch files of their own.
+// WriteSnapshot, PutManifest, Adopt, Manifest, Objects, Object, Release and
+// Remembered may be called beside the others.
 type Store struct {
 	dir     string
 	opt     Options
@@ -234,6 +237,36 @@ func (s *Store) PutSnapshot(partition string, snap Snapshot) error {
 		_ = os.Remove(filepath.Join(s.dir, "state", old))
 	}
 	return nil
+}
+
+// Remember records the last snapshot of the state of a partition that is shared
+// with other processes. It replaces the one before.
+func (s *Store) Remember(partition string, snap Snapshot) error {
+	old := ""
+	if p := s.partitions[partition]; p != nil && p.Snapshot != nil {
+		old = p.Snapshot.File
+	}
+	is := Partition{Committed: snap.Position, Snapshot: &snap, Shared: true}
+	if err := s.append(record{State: &state{Partition: partition, Is: is}}); err != nil {
+		return err
+	}
+	if old != "" && old != snap.File {
+		_ = os.Remove(filepath.Join(s.dir, "state", old))
+	}
+	if s.size > s.written+compactAt {
+		return s.compact()
+	}
+	return nil
+}
+
+// Remembered returns what is known of a partition, beside the store's goroutine.
+func (s *Store) Remembered(partition string) (Partition, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.partitions[partition]; p != nil {
+		return *p, true
+	}
+	return Partition{}, false
 }
 
 // apply changes the state in memory as a record says.

@@ -10,8 +10,10 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Hash is a SHA-256 in lower-case hex.
@@ -58,6 +60,50 @@ func (s *Store) PutManifest(m Manifest, contents func(path string) []byte) (_ Ha
 		}
 	}
 	return h, s.putObject(h, js)
+}
+
+// Adopt stores a manifest and its files, of which fetch gives those that are not
+// there yet. They are kept until Release is called, as after PutManifest.
+func (s *Store) Adopt(h Hash, fetch func(Hash) ([]byte, error)) (err error) {
+	get := func(h Hash) error {
+		if _, err := s.Object(h); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		data, err := fetch(h)
+		if err != nil {
+			return err
+		}
+		if got := HashOf(data); got != h {
+			return fmt.Errorf("checkpoint: object %s was fetched, and hashes to %s", h, got)
+		}
+		return s.putObject(h, data)
+	}
+	if err := get(h); err != nil {
+		return err
+	}
+	m, err := s.Manifest(h)
+	if err != nil {
+		return err
+	}
+	s.hold(h, m)
+	for _, path := range slices.Sorted(maps.Keys(m.Files)) {
+		if err := get(m.Files[path]); err != nil {
+			s.Release(h)
+			return err
+		}
+	}
+	return nil
+}
+
+// Objects returns the hashes of a stored manifest's files, each once, and at last
+// that of the manifest itself.
+func (s *Store) Objects(h Hash) ([]Hash, error) {
+	m, err := s.Manifest(h)
+	if err != nil {
+		return nil, err
+	}
+	out := slices.Compact(slices.Sorted(maps.Values(m.Files)))
+	return append(out, h), nil
 }
 
 // Hash returns the hash that PutManifest would return.

@@ -122,7 +122,7 @@ func (s *session) commit(ctx context.Context) error {
 	}()
 	for in := s.staged; in != nil || len(writing) > 0; {
 		more, first := in, (chan error)(nil)
-		if n := len(writing); n == overlap || n > 0 && writing[n-1].edge {
+		if n := len(writing); n == overlap || n > 0 && writing[n-1].sign == signEdge {
 			more = nil // what is behind an edge begins when that is committed
 		}
 		if len(writing) > 0 {
@@ -172,11 +172,23 @@ func (s *session) leave(e *epoch) {
 // checkpoint, source.
 func (s *session) beginWrite(ctx context.Context, e *epoch) error {
 	e.written = make(chan error, 1)
-	if e.warm || e.edge {
-		e.written <- nil // durable since an earlier run, and only the state was wanted; or without rows
+	e.drop = e.drop || e.sign == noSign && e.part.given()
+	if e.warm || e.drop || e.sign != noSign {
+		e.written <- nil // durable since an earlier run, and only the state was wanted; or not to be written here
 		return nil
 	}
-	if s.o.Store != nil {
+	switch {
+	case s.shared != nil:
+		ok, err := s.recordIntent(ctx, e)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			e.drop = true
+			e.written <- nil
+			return nil
+		}
+	case s.o.Store != nil:
 		if err := s.o.Store.Intend(checkpoint.Intent{Span: e.span, Manifest: e.gen.manifest}); err != nil {
 			return err
 		}
@@ -201,9 +213,18 @@ func (s *session) beginWrite(ctx context.Context, e *epoch) error {
 // commitEpoch commits an epoch that all sinks have.
 func (s *session) commitEpoch(ctx context.Context, e *epoch) error {
 	switch {
-	case e.edge:
+	case e.sign == signEdge:
 		return s.commitEdge(ctx, e)
-	case e.warm:
+	case e.sign == signLeave:
+		close(e.part.left)
+		return nil
+	case e.sign == signJoin || e.warm || e.drop:
+		return nil
+	case s.shared != nil:
+		if ok, err := s.recordCommit(ctx, e); !ok || err != nil {
+			return err
+		}
+		s.o.Metrics.committed(e)
 		return nil
 	}
 	if s.o.Store != nil {
@@ -246,7 +267,14 @@ func (s *session) commitEdge(ctx context.Context, e *epoch) error {
 		return err
 	}
 	for _, edge := range e.edges {
-		if err := s.o.Store.PutSnapshot(edge.partition, edge.snap); err != nil {
+		put := s.o.Store.PutSnapshot
+		if s.shared != nil {
+			if edge.part.given() {
+				continue // the epochs before may have been dropped
+			}
+			put = s.o.Store.Remember
+		}
+		if err := put(edge.part.name, edge.snap); err != nil {
 			return err
 		}
 	}

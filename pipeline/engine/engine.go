@@ -181,7 +181,8 @@ func oldestForeign(parts map[string]checkpoint.Partition, current checkpoint.Has
 	return "", false
 }
 
-// partition is what the engine knows of a source partition while it runs.
+// partition is what the engine knows of a source partition while it runs. The
+// cutter uses it, but for what says otherwise.
 type partition struct {
 	name string
 	end  pipeline.Position // up to where it was read
@@ -189,21 +190,28 @@ type partition struct {
 	// marks are the ends of epochs that were recorded by an earlier run; the
 	// epochs up to them have exactly these spans.
 	marks []mark
+
+	*share // nil unless the source is pipeline.Shared
 }
 
 // mark is the end of an epoch that an earlier run recorded.
 type mark struct {
 	at pipeline.Position
 	// warm: the rows up to it are durable and run through the graph only to
-	// rebuild the state of operators.
+	// rebuild the state of operators. They may be cut anywhere.
 	warm bool
+	gen  *generation // what the epoch is run with; nil for the newest
 }
 
-// epoch is a span of one partition on its way to the sinks.
+// epoch is a span of one partition on its way to the sinks, or a sign that goes
+// through the queues between epochs.
 type epoch struct {
+	sign    sign
+	part    *partition
 	span    pipeline.Span
 	gen     *generation // what it is run with
 	warm    bool
+	drop    bool // nothing is to be done with it: its partition was given up
 	records int64
 	bytes   int64
 	begun   time.Time
@@ -211,11 +219,20 @@ type epoch struct {
 	out     ports                // what leaves the graph
 	snap    *checkpoint.Snapshot // taken after this epoch
 	written chan error           // gets one value when the writes have ended
-	// edge marks the begin of a generation. It has no span and no rows, and
-	// goes through the queues between the epochs of the old one and the new.
-	edge  bool
-	edges []edge // the state at that place, by partition
+	state   *shards              // of a join: the partition's state
+	edges   []edge               // of an edge: the state at that place, by partition
 }
+
+// sign tells epochs from what goes through the queues between them, which has
+// no span and no rows.
+type sign uint8
+
+const (
+	noSign    sign = iota // an epoch
+	signEdge              // a generation begins: for part, or for all partitions if that is nil
+	signJoin              // part begins, with state
+	signLeave             // part was given up: nothing of it comes any more
+)
 
 // release gives up the batches that the sinks have written.
 func (e *epoch) release() {

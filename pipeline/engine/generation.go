@@ -23,6 +23,7 @@ type generation struct {
 	fits     []*graph.Fit  // by sink: what is done to its posts; nil for nothing
 	uses     atomic.Int64  // epochs that are not durable, and one while it is the newest
 	retired  chan struct{} // closed at the last use: workers let go of its operators
+	offered  time.Time     // when its objects were last offered to other processes; the committer's
 }
 
 // newGeneration is in use once, as the newest.
@@ -39,6 +40,32 @@ func newGeneration(number int64, g *graph.Graph, manifest checkpoint.Hash) *gene
 	}
 	gen.uses.Store(1)
 	return gen
+}
+
+// fit checks that gen can take the place of what runs, and finds out what has to
+// be done to its posts: what the sinks were opened for may be older.
+func (s *session) fit(gen *generation) error {
+	err := gen.g.CanReplace(s.gen.g)
+	for i := range gen.g.Sinks {
+		if err == nil {
+			gen.fits[i], err = gen.g.Sinks[i].Fit(s.sinks[i].plan)
+		}
+	}
+	return err
+}
+
+// send puts a sign into the queue of epochs. It uses the sign's generation until
+// it leaves the engine.
+func (s *session) send(ctx context.Context, e *epoch) error {
+	e.begun = time.Now()
+	e.gen.uses.Add(1)
+	s.underWay.Add(1)
+	select {
+	case s.sealed <- e:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // done takes back one use. At the last one nothing is computed with the
@@ -113,9 +140,10 @@ func (w *Swapper) Swap(ctx context.Context, g *graph.Graph, manifest checkpoint.
 func (w *Swapper) close() { w.end.Do(func() { close(w.ended) }) }
 
 // swaps is where the cutter takes new graphs from: nowhere while epochs have
-// recorded ends ahead, since these are of the graph that runs.
+// recorded ends ahead, since these are of the graph that runs, or while the sinks
+// are behind, so that graphs do not pile up of which none has any rows.
 func (s *session) swaps() chan *swap {
-	if s.o.Swapper == nil || s.onlyPending || !s.pendingDone() {
+	if s.o.Swapper == nil || s.onlyPending || len(s.sealed) >= s.o.InFlight || !s.pendingDone() {
 		return nil
 	}
 	return s.o.Swapper.requests
@@ -125,12 +153,7 @@ func (s *session) swaps() chan *swap {
 // queue holds the generations one after the other.
 func (s *session) swap(ctx context.Context, r *swap) error {
 	next := newGeneration(s.gen.number+1, r.g, r.manifest)
-	err := r.g.CanReplace(s.gen.g)
-	for i := range r.g.Sinks {
-		if err == nil { // what the sinks were opened for may be older than the graph that runs
-			next.fits[i], err = r.g.Sinks[i].Fit(s.sinks[i].plan)
-		}
-	}
+	err := s.fit(next)
 	if err != nil {
 		var restart *graph.RestartError
 		if !errors.As(err, &restart) {
@@ -144,12 +167,8 @@ func (s *session) swap(ctx context.Context, r *swap) error {
 	}
 	old := s.gen
 	s.gen = next
-	next.uses.Add(1)
-	s.underWay.Add(1)
-	select {
-	case s.sealed <- &epoch{gen: next, edge: true, begun: time.Now()}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if err := s.send(ctx, &epoch{sign: signEdge, gen: next}); err != nil {
+		return err
 	}
 	old.done(s.o.Store)
 	s.o.Metrics.generation(next)

@@ -28,9 +28,10 @@ type session struct {
 	onlyPending bool
 
 	source pipeline.Source
+	shared *owner // nil unless the source is pipeline.Shared
 	sinks  []*sinkRun
 	parts  map[string]*partition
-	states map[string]*shards // operator state by partition; used by the stager
+	states map[*partition]*shards // operator state; used by the stager
 
 	chunks chan pipeline.Chunk
 	tasks  chan *task
@@ -48,12 +49,13 @@ type session struct {
 func newSession(o *Options, g *graph.Graph, manifest checkpoint.Hash) *session {
 	return &session{
 		o: o, pipeline: g.Pipeline, kind: g.Nodes[graph.Root].Kind, gen: newGeneration(1, g, manifest),
-		parts: map[string]*partition{}, states: map[string]*shards{},
+		parts: map[string]*partition{}, states: map[*partition]*shards{},
 		chunks: make(chan pipeline.Chunk, 1),
 		tasks:  make(chan *task, o.Workers),
-		// The cutter stops at the budget, but an epoch may be small: the
-		// channels need not hold the budget, they only decouple.
-		sealed: make(chan *epoch, o.InFlight),
+		// The cutter stops at the budget. Many partitions may make many small
+		// epochs of it, and the cutter must not be held up by these: it has to
+		// answer when partitions come and go, however long the sinks take.
+		sealed: make(chan *epoch, max(o.InFlight, 1024)),
 		staged: make(chan *epoch, 1),
 		freed:  make(chan struct{}, 1),
 	}
@@ -63,6 +65,12 @@ func newSession(o *Options, g *graph.Graph, manifest checkpoint.Hash) *session {
 func (s *session) run(ctx context.Context) (err error) {
 	abort, cancel := context.WithCancelCause(s.o.Abort)
 	defer cancel(nil)
+	if s.source, err = s.gen.g.Source.New(); err != nil {
+		return fmt.Errorf("source %s: %w", s.kind, err)
+	}
+	if err := s.share(); err != nil {
+		return err
+	}
 	resume, err := s.resume()
 	if err != nil {
 		return err
@@ -71,15 +79,13 @@ func (s *session) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.closeSinks()) }()
-	if s.source, err = s.gen.g.Source.New(); err != nil {
-		return fmt.Errorf("source %s: %w", s.kind, err)
-	}
 	defer func() {
 		s.o.Metrics.observe(nil)
 		if cerr := s.source.Close(context.WithoutCancel(ctx)); cerr != nil {
 			err = errors.Join(err, fmt.Errorf("source %s: close: %w", s.kind, cerr))
 		}
 	}()
+	defer s.endSharing() // before the source is closed, which gives its partitions up
 	if err := s.retry(ctx, "source: open", func() error { return s.source.Open(ctx, resume) }); err != nil {
 		return fmt.Errorf("source %s: %w", s.kind, err)
 	}
@@ -129,34 +135,60 @@ func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
 // spans its first epochs must have.
 func (s *session) resume() (map[string]pipeline.Resume, error) {
 	out := map[string]pipeline.Resume{}
-	if s.o.Store == nil {
+	if s.o.Store == nil || s.shared != nil {
 		return out, nil
 	}
-	for name, p := range s.o.Store.Partitions() {
-		part := &partition{name: name, end: p.Committed}
-		if s.gen.g.Stages > 1 {
-			from, err := s.restore(name, p)
-			if err != nil {
-				return nil, err
-			}
-			if from != p.Committed {
-				part.marks = append(part.marks, mark{at: p.Committed, warm: true})
-			}
-			part.end = from
+	for name, known := range s.o.Store.Partitions() {
+		if known.Shared {
+			return nil, fmt.Errorf("engine: the checkpoint was used while the partitions of source %s were shared with other processes, and they are not any more: start anew with another checkpoint.path", s.kind)
 		}
-		for _, in := range p.Pending {
+		p := &partition{name: name}
+		st, err := s.place(p, s.gen, known.Committed, known.Snapshot)
+		if err != nil {
+			return nil, err
+		}
+		if st != nil {
+			s.states[p] = st
+		}
+		for _, in := range known.Pending {
 			if in.Manifest == s.gen.manifest {
-				part.marks = append(part.marks, mark{at: in.Span.To})
+				p.marks = append(p.marks, mark{at: in.Span.To})
 			}
 		}
-		s.parts[name] = part
-		r := pipeline.Resume{From: part.end}
-		for _, m := range part.marks {
-			r.Until = append(r.Until, m.at)
-		}
-		out[name] = r
+		s.parts[name] = p
+		out[name] = p.resume()
 	}
 	return out, nil
+}
+
+// place finds where a partition is to be read from: where it is committed, or,
+// when steps keep state, from its last snapshot on, which is returned, or from
+// the beginning. What was committed is run through the graph again then.
+func (s *session) place(p *partition, gen *generation, committed pipeline.Position, snap *checkpoint.Snapshot) (st *shards, err error) {
+	p.end = committed
+	if gen.g.Stages == 1 {
+		return nil, nil
+	}
+	if st, err = s.restore(gen, snap); err != nil {
+		return nil, err
+	}
+	p.end = ""
+	if st != nil {
+		p.end = st.at
+	}
+	if p.end != committed {
+		p.marks = append(p.marks, mark{at: committed, warm: true})
+	}
+	return st, nil
+}
+
+// resume tells the source where to go on.
+func (p *partition) resume() pipeline.Resume {
+	r := pipeline.Resume{From: p.end}
+	for _, m := range p.marks {
+		r.Until = append(r.Until, m.at)
+	}
+	return r
 }
 
 // read hands the source's chunks to the cutter until the source ends or ctx
@@ -238,6 +270,10 @@ func (s *session) cut(ctx context.Context, endRead func()) error {
 				return err
 			}
 		case <-s.freed:
+		case <-s.shared.news():
+			if err := s.settle(ctx); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -252,7 +288,7 @@ func (s *session) full() bool {
 // large it is: it was read before, under settings that may have been others.
 func (s *session) replaying() bool {
 	for _, p := range s.parts {
-		if p.open != nil && len(p.marks) > 0 {
+		if p.open != nil && len(p.marks) > 0 && !p.marks[0].warm {
 			return true
 		}
 	}
@@ -282,24 +318,37 @@ func (s *session) pendingDone() bool {
 // add puts a chunk into its partition's open epoch.
 func (s *session) add(ctx context.Context, c pipeline.Chunk) error {
 	p := s.parts[c.Span.Partition]
-	if p == nil {
+	switch {
+	case s.shared != nil && (p == nil || p.term != c.Term):
+		c.Release() // it was on its way when the partition was given up
+		return nil
+	case p == nil:
 		p = &partition{name: c.Span.Partition, end: c.Span.From}
 		s.parts[p.name] = p
+	case s.shared != nil && p.fresh:
+		p.fresh, p.end = false, c.Span.From
 	}
 	if c.Span.From != p.end {
 		return fmt.Errorf("engine: source %s: partition %q was read up to %q, but the next chunk starts at %q: a defect of the source",
 			s.kind, p.name, p.end, c.Span.From)
 	}
+	var next mark
 	recorded := len(p.marks) > 0
-	if e := p.open; e != nil && !recorded && (e.records+int64(c.Records) > int64(s.o.EpochRows) || e.bytes+int64(len(c.Data)) > s.o.EpochBytes) {
+	if recorded {
+		next = p.marks[0]
+	}
+	if e := p.open; e != nil && (!recorded || next.warm) && (e.records+int64(c.Records) > int64(s.o.EpochRows) || e.bytes+int64(len(c.Data)) > s.o.EpochBytes) {
 		if err := s.seal(ctx, p); err != nil {
 			return err
 		}
 	}
 	if p.open == nil {
-		p.open = &epoch{span: pipeline.Span{Partition: p.name, From: p.end}, gen: s.gen, begun: time.Now()}
-		s.gen.uses.Add(1)
-		p.open.warm = recorded && p.marks[0].warm
+		gen := s.gen
+		if next.gen != nil {
+			gen = next.gen
+		}
+		p.open = &epoch{part: p, span: pipeline.Span{Partition: p.name, From: p.end}, gen: gen, warm: next.warm, begun: time.Now()}
+		gen.uses.Add(1)
 	}
 	e := p.open
 	p.end = c.Span.To
@@ -316,11 +365,31 @@ func (s *session) add(ctx context.Context, c pipeline.Chunk) error {
 		c.Release()
 		return context.Cause(ctx)
 	}
-	if recorded && p.end == p.marks[0].at {
-		p.marks = p.marks[1:]
-		return s.seal(ctx, p)
+	if recorded && p.end == next.at {
+		if err := s.seal(ctx, p); err != nil {
+			return err
+		}
+		return s.passed(ctx, p)
 	}
 	return nil
+}
+
+// passed takes note that a recorded end was reached.
+func (s *session) passed(ctx context.Context, p *partition) error {
+	was, now := p.marks[0].gen, s.gen
+	p.marks = p.marks[1:]
+	if len(p.marks) > 0 && p.marks[0].gen != nil {
+		now = p.marks[0].gen
+	}
+	if was == nil {
+		return nil
+	}
+	var err error
+	if was != now && now.g.Stages > 1 {
+		err = s.send(ctx, &epoch{sign: signEdge, part: p, gen: now})
+	}
+	was.done(s.o.Store)
+	return err
 }
 
 // seal ends the open epoch of a partition and passes it on.
@@ -352,7 +421,7 @@ func (s *session) sealIf(ctx context.Context, due func(*epoch) bool) error {
 		if p.open == nil || !due(p.open) {
 			continue
 		}
-		if len(p.marks) > 0 {
+		if len(p.marks) > 0 && !p.marks[0].warm {
 			continue // its span is recorded: part of it must never be written
 		}
 		if err := s.seal(ctx, p); err != nil {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -47,11 +48,11 @@ type shardedNode struct {
 }
 
 // shardsOf returns the state of a partition, which is empty at first.
-func (s *session) shardsOf(gen *generation, partition string) *shards {
-	st := s.states[partition]
+func (s *session) shardsOf(gen *generation, p *partition) *shards {
+	st := s.states[p]
 	if st == nil {
 		st = newShards(s, gen)
-		s.states[partition] = st
+		s.states[p] = st
 	}
 	return st
 }
@@ -95,10 +96,17 @@ func (s *session) stage(ctx context.Context) error {
 		}
 		e.tasks = nil
 		switch {
-		case e.edge:
+		case e.sign == signEdge:
 			if err := s.carryOver(e); err != nil {
 				return err
 			}
+		case e.sign == signJoin:
+			s.states[e.part], e.state = e.state, nil
+		case e.sign == signLeave:
+			delete(s.states, e.part)
+		case e.drop || e.part.given():
+			next.release()
+			e.release()
 		case e.gen.g.Stages > 1:
 			err := s.runStages(ctx, e, &next)
 			next.release()
@@ -123,7 +131,7 @@ func (s *session) stage(ctx context.Context) error {
 // is joined in the order of the shards. So the rows, and their order, depend on
 // the epoch's rows only.
 func (s *session) runStages(ctx context.Context, e *epoch, next *ports) error {
-	st := s.shardsOf(e.gen, e.span.Partition)
+	st := s.shardsOf(e.gen, e.part)
 	for node, n := range st.gen.g.Nodes {
 		p := port(node, pipeline.Posts)
 		if n.Key < 0 || p >= len(*next) || len((*next)[p]) == 0 {
@@ -412,18 +420,21 @@ func (st *shards) write(w io.Writer, each func(nth, shard int, state []byte) err
 // edge is the state of a partition between the last epoch of one generation
 // and the first of the next.
 type edge struct {
-	partition string
-	snap      checkpoint.Snapshot
+	part *partition
+	snap checkpoint.Snapshot
 }
 
-// carryOver gives the state of all partitions to the operators of the
-// generation that begins at e. The state is stored too, to be recorded before
-// any epoch of the generation is: after a crash the rows from here on, and none
-// before, are run with the new generation, so that the state is again what it
-// was.
+// carryOver gives the state of all partitions, or of the one that e is of, to
+// the operators of the generation that begins at e. The state is stored too, to
+// be recorded before any epoch of the generation is: after a crash the rows from
+// here on, and none before, are run with the new generation, so that the state
+// is again what it was.
 func (s *session) carryOver(e *epoch) error {
-	for _, name := range slices.Sorted(maps.Keys(s.states)) {
-		old := s.states[name]
+	for _, p := range slices.SortedFunc(maps.Keys(s.states), byName) {
+		old := s.states[p]
+		if e.part != nil && e.part != p || old.gen == e.gen {
+			continue
+		}
 		next := newShards(s, e.gen)
 		next.at, next.snapped = old.at, time.Now()
 		from, into := old.inOrder(), next.inOrder()
@@ -450,12 +461,14 @@ func (s *session) carryOver(e *epoch) error {
 			if err != nil {
 				return err
 			}
-			e.edges = append(e.edges, edge{name, *old.snapshot(file)})
+			e.edges = append(e.edges, edge{p, *old.snapshot(file)})
 		}
-		s.states[name] = next
+		s.states[p] = next
 	}
 	return nil
 }
+
+func byName(a, b *partition) int { return strings.Compare(a.name, b.name) }
 
 // numbered is a stateful node with its number in the graph.
 type numbered struct {
@@ -472,41 +485,40 @@ func (st *shards) inOrder() (out []numbered) {
 	return out
 }
 
-// restore brings back the state of a partition and returns the position that
-// it belongs to: the beginning when there is no snapshot of the same stateful
-// steps. The other steps may have changed: see carryOver.
-func (s *session) restore(name string, p checkpoint.Partition) (pipeline.Position, error) {
-	gen := s.gen
-	if p.Snapshot == nil || p.Snapshot.Manifest != gen.manifest && p.Snapshot.State != gen.stateKey {
-		return "", nil
+// restore reads the state of a partition for a generation: nil when there is no
+// snapshot of the same stateful steps. The other steps may have changed: see
+// carryOver.
+func (s *session) restore(gen *generation, snap *checkpoint.Snapshot) (*shards, error) {
+	if snap == nil || snap.Manifest != gen.manifest && snap.State != gen.stateKey {
+		return nil, nil
 	}
-	data, err := s.o.Store.ReadSnapshot(p.Snapshot.File)
+	data, err := s.o.Store.ReadSnapshot(snap.File)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	st := s.shardsOf(gen, name)
-	st.at = p.Snapshot.Position
+	st := newShards(s, gen)
+	st.at = snap.Position
 	for node, n := range gen.g.Nodes {
 		sn := st.nodes[node]
 		if sn == nil {
 			continue
 		}
 		if len(data) < 8 {
-			return "", errTruncated
+			return nil, errTruncated
 		}
 		sn.latest = int64(binary.LittleEndian.Uint64(data))
 		data = data[8:]
 		for _, wk := range sn.workers {
 			var part []byte
 			if part, data, err = cutPart(data); err != nil {
-				return "", err
+				return nil, err
 			}
 			if err := wk.ops[node].(pipeline.Stateful).Restore(bytes.NewReader(part)); err != nil {
-				return "", fmt.Errorf("step %s: restore: %w", n.Name, err)
+				return nil, fmt.Errorf("step %s: restore: %w", n.Name, err)
 			}
 		}
 	}
-	return p.Snapshot.Position, nil
+	return st, nil
 }
 
 var errTruncated = errors.New("engine: the snapshot of operator state is shorter than it says: move the checkpoint folder away to start from the beginning")

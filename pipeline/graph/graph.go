@@ -278,6 +278,10 @@ func (b *builder) sinks() {
 			b.fail(c, fmt.Errorf("it takes detections, and no step of this pipeline makes any: add one that does, such as rules, or take the posts with `from: [posts]`"))
 			continue
 		}
+		if p, ok := b.g.Source.(pipeline.SharedPlan); ok && p.Shared() && f.Local {
+			b.fail(c, errors.New("it knows what it has by what this process has written, and the partitions of the source move between processes: rows would be doubled. Use another sink, or let one process read all: for kafka, `assign: all`"))
+			continue
+		}
 		var err error
 		if s.Plan, err = f.PlanSink(b.context(c), cfg, s.Schemas); err != nil {
 			b.fail(c, err)

@@ -128,17 +128,21 @@ func (r *linesReader) Read(ctx context.Context) (pipeline.Chunk, error) {
 			r.until[name] = u[1:]
 		}
 		r.at[name] = to
-		c := pipeline.Chunk{
-			Span:   pipeline.Span{Partition: name, From: position(from), To: position(to)},
-			Origin: "memory/" + name, Offset: int64(from), Records: to - from, Bounds: []uint32{0},
-		}
-		for _, l := range lines[from:to] {
-			c.Data = append(c.Data, l...)
-			c.Bounds = append(c.Bounds, uint32(len(c.Data)))
-		}
-		return c, nil
+		return linesChunk(name, lines, from, to), nil
 	}
 	return pipeline.Chunk{}, io.EOF
+}
+
+func linesChunk(name string, lines []string, from, to int) pipeline.Chunk {
+	c := pipeline.Chunk{
+		Span:   pipeline.Span{Partition: name, From: position(from), To: position(to)},
+		Origin: "memory/" + name, Offset: int64(from), Records: to - from, Bounds: []uint32{0},
+	}
+	for _, l := range lines[from:to] {
+		c.Data = append(c.Data, l...)
+		c.Bounds = append(c.Bounds, uint32(len(c.Data)))
+	}
+	return c
 }
 
 func position(n int) pipeline.Position {
@@ -246,12 +250,15 @@ type MemorySink struct {
 	// Overlaps is how many writes it takes at a time: 1 when it is 0. More at
 	// a time breach the contract.
 	Overlaps int
+	// Runs is how many runs may have it open; 1 when it is 0. Then Overlaps is
+	// of each.
+	Runs int
 
 	mu      sync.Mutex
 	writing int
+	opened  int
 	written map[pipeline.Key][pipeline.NumStreams][]string
 	err     error
-	open    bool
 }
 
 // Factory returns the sink's factory.
@@ -273,10 +280,9 @@ func (p memoryPlan) New() (pipeline.Sink, error) { return p.m, nil }
 func (m *MemorySink) Open(context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.open {
+	if m.opened++; m.opened > max(1, m.Runs) && m.err == nil {
 		m.err = errors.New("the sink was opened twice")
 	}
-	m.open = true
 	return nil
 }
 
@@ -284,7 +290,7 @@ func (m *MemorySink) Open(context.Context) error {
 func (m *MemorySink) Close(context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.open = false
+	m.opened--
 	return nil
 }
 
@@ -296,8 +302,8 @@ func (m *MemorySink) begin(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.writing += n
-	if m.writing > m.Overlap() && m.err == nil {
-		m.err = fmt.Errorf("%d writes at a time, want at most %d", m.writing, m.Overlap())
+	if most := m.Overlap() * max(1, m.Runs); m.writing > most && m.err == nil {
+		m.err = fmt.Errorf("%d writes at a time, want at most %d", m.writing, most)
 	}
 }
 

@@ -34,6 +34,7 @@ with its file. With rotate_rows or rotate_bytes, {part} numbers the files.
 Parquet files hold one epoch each, named by {epoch}, and appear whole.`,
 		Example: "path: out/{stream}.jsonl\n",
 		Takes:   []pipeline.Stream{pipeline.Detections},
+		Local:   true,
 	}, Defaults, newPlan)
 }
 

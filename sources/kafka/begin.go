@@ -24,10 +24,63 @@ const askSlice = 1_000
 // find lists the partitions of the topics, sorted, and finds where each begins
 // and ends.
 func (s *source) find(ctx context.Context, resume map[string]pipeline.Resume) error {
-	c := s.consumers[0]
+	c := s.readers[0].c
+	counts, err := s.topics(ctx, c)
+	if err != nil {
+		return err
+	}
+	for i, topic := range s.cfg.Topics {
+		for n := range counts[i] {
+			p := &partition{topic: topic, num: int32(n), name: partitionName(topic, int32(n)), stop: -1}
+			s.parts = append(s.parts, p)
+			s.index[p.name] = p
+		}
+	}
+	for _, names := range []map[string]bool{keys(resume), keys(s.cfg.Offsets)} {
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			if s.index[name] == nil {
+				return fmt.Errorf("kafka: the checkpoint or offsets name partition %q, which the topics do not have: put the topic back into topics, or start anew with another checkpoint.path", name)
+			}
+		}
+	}
+	var fresh []*partition
+	for _, p := range s.parts {
+		if _, ok := resume[p.name]; !ok {
+			fresh = append(fresh, p)
+		}
+	}
+	known, err := s.committed(c, fresh)
+	if err != nil {
+		return err
+	}
+	for _, p := range fresh {
+		if k := known[p.name]; k.offset >= 0 {
+			if len(k.pending) > 0 {
+				return fmt.Errorf("kafka: %s has epochs that a process with assign: group has begun and not finished: run the pipeline with assign: group once more, until it has started and stopped", p.name)
+			}
+			s.logger.Info("no checkpoint: going on at the group's offset", "partition", p.name, "offset", k.offset, "group", s.group)
+		}
+	}
+	starts, err := s.starts(c, fresh, known)
+	if err != nil {
+		return err
+	}
+	for _, p := range s.parts {
+		r, resumed := resume[p.name]
+		if !resumed {
+			r.From = starts[p.name]
+		}
+		if err := s.place(c, p, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// topics returns the number of partitions of each topic.
+func (s *source) topics(ctx context.Context, c *client.Consumer) (counts []int, err error) {
 	for _, topic := range s.cfg.Topics {
 		var md *client.Metadata
-		var err error
 		for range askTimeout / askSlice { // a refusal shows between two questions
 			md, err = c.GetMetadata(&topic, false, askSlice)
 			if err == nil {
@@ -35,11 +88,11 @@ func (s *source) find(ctx context.Context, resume map[string]pipeline.Resume) er
 			}
 			err = s.unreachable(c, fmt.Errorf("kafka: asking for topic %s: %w", topic, kafka.Classify(err)))
 			if _, again := pipeline.IsRetryable(err); !again || ctx.Err() != nil {
-				return err
+				return nil, err
 			}
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		t := md.Topics[topic]
 		if t.Error.Code() != client.ErrNoError {
@@ -47,34 +100,11 @@ func (s *source) find(ctx context.Context, resume map[string]pipeline.Resume) er
 			if !kafka.Permanent(t.Error) {
 				err = pipeline.Retryable(err)
 			}
-			return err
+			return nil, err
 		}
-		for n := range t.Partitions {
-			p := &partition{topic: topic, num: int32(n), name: partitionName(topic, int32(n)), stop: -1}
-			s.parts = append(s.parts, p)
-		}
+		counts = append(counts, len(t.Partitions))
 	}
-	s.index = map[string]int{}
-	for i, p := range s.parts {
-		s.index[p.name] = i
-	}
-	for _, names := range []map[string]bool{keys(resume), keys(s.cfg.Offsets)} {
-		for _, name := range slices.Sorted(maps.Keys(names)) {
-			if _, known := s.index[name]; !known {
-				return fmt.Errorf("kafka: the checkpoint or offsets name partition %q, which the topics do not have: put the topic back into topics, or start anew with another checkpoint.path", name)
-			}
-		}
-	}
-	starts, err := s.starts(c, resume)
-	if err != nil {
-		return err
-	}
-	for _, p := range s.parts {
-		if err := s.place(c, p, resume, starts); err != nil {
-			return err
-		}
-	}
-	return nil
+	return counts, nil
 }
 
 func keys[V any](m map[string]V) map[string]bool {
@@ -100,42 +130,60 @@ func (s *source) unreachable(c *client.Consumer, err error) error {
 	return err
 }
 
-// starts returns where partitions without a checkpoint begin: by the config,
-// the group, or the time. A partition that it does not have begins at the
-// earliest or latest message.
-func (s *source) starts(c *client.Consumer, resume map[string]pipeline.Resume) (map[string]int64, error) {
-	out := map[string]int64{}
-	var ask []client.TopicPartition
-	for _, p := range s.parts {
-		if _, ok := resume[p.name]; ok {
-			continue
-		}
-		if o, ok := s.cfg.Offsets[p.name]; ok {
-			out[p.name] = o
-			continue
-		}
-		ask = append(ask, client.TopicPartition{Topic: &p.topic, Partition: p.num})
-	}
-	if len(ask) == 0 {
+// committed is what the group has of a partition.
+type committed struct {
+	offset  int64 // -1 for nothing
+	pending []pipeline.Pending
+}
+
+// committed asks for what the group has of partitions, by name.
+func (s *source) committed(c *client.Consumer, parts []*partition) (map[string]committed, error) {
+	out := map[string]committed{}
+	if len(parts) == 0 {
 		return out, nil
 	}
-	committed, err := c.Committed(ask, askTimeout)
+	var ask []client.TopicPartition
+	for _, p := range parts {
+		ask = append(ask, client.TopicPartition{Topic: &p.topic, Partition: p.num})
+	}
+	found, err := c.Committed(ask, askTimeout)
 	if err != nil {
 		return nil, s.unreachable(c, fmt.Errorf("kafka: asking for the offsets of group %s: %w", s.group, kafka.Classify(err)))
 	}
+	for _, tp := range found {
+		name := partitionName(*tp.Topic, tp.Partition)
+		if tp.Error != nil {
+			return nil, fmt.Errorf("kafka: offset of group %s in %s: %w", s.group, name, kafka.Classify(tp.Error))
+		}
+		k := committed{offset: max(int64(tp.Offset), -1)}
+		if tp.Metadata != nil && k.offset >= 0 {
+			if k.pending, err = parsePending(k.offset, *tp.Metadata); err != nil {
+				return nil, fmt.Errorf("kafka: the offset of group %s in %s was committed by something else: %w: use another group", s.group, name, err)
+			}
+		}
+		out[name] = k
+	}
+	return out, nil
+}
+
+// starts returns where partitions without a checkpoint begin: by the config,
+// the group, or the time. One that it does not have begins at the earliest or
+// the latest message.
+func (s *source) starts(c *client.Consumer, parts []*partition, known map[string]committed) (map[string]pipeline.Position, error) {
+	out := map[string]pipeline.Position{}
 	when, err := time.Parse(time.RFC3339Nano, s.cfg.Start)
 	byTime := err == nil
-	ask = ask[:0]
-	for _, tp := range committed {
-		if tp.Error != nil {
-			return nil, fmt.Errorf("kafka: offset of group %s: %w", s.group, kafka.Classify(tp.Error))
-		}
-		name := partitionName(*tp.Topic, tp.Partition)
-		if tp.Offset >= 0 {
-			out[name] = int64(tp.Offset)
-			s.logger.Info("no checkpoint: going on at the group's offset", "partition", name, "offset", int64(tp.Offset), "group", s.group)
-		} else if byTime {
-			ask = append(ask, client.TopicPartition{Topic: tp.Topic, Partition: tp.Partition, Offset: client.Offset(when.UnixMilli())})
+	var ask []client.TopicPartition
+	for _, p := range parts {
+		switch offset, given := s.cfg.Offsets[p.name]; {
+		case given:
+			out[p.name] = position(offset)
+		case known[p.name].offset >= 0:
+			out[p.name] = position(known[p.name].offset)
+		case byTime:
+			ask = append(ask, client.TopicPartition{Topic: &p.topic, Partition: p.num, Offset: client.Offset(when.UnixMilli())})
+		case s.cfg.Start == "latest":
+			out[p.name] = atLatest
 		}
 	}
 	if len(ask) == 0 {
@@ -149,44 +197,45 @@ func (s *source) starts(c *client.Consumer, resume map[string]pipeline.Resume) (
 		if tp.Error != nil {
 			return nil, fmt.Errorf("kafka: offset of %s: %w", s.cfg.Start, kafka.Classify(tp.Error))
 		}
-		offset := int64(tp.Offset)
-		if offset < 0 {
-			offset = -1 // all messages are older: behind the last
+		at := position(int64(tp.Offset))
+		if tp.Offset < 0 {
+			at = atLatest // all messages are older
 		}
-		out[partitionName(*tp.Topic, tp.Partition)] = offset
+		out[partitionName(*tp.Topic, tp.Partition)] = at
 	}
 	return out, nil
 }
 
-// place sets where a partition begins and ends.
-func (s *source) place(c *client.Consumer, p *partition, resume map[string]pipeline.Resume, starts map[string]int64) error {
+// atLatest stands for the position behind the last message, where that is not
+// known yet.
+const atLatest pipeline.Position = "latest"
+
+// place sets where a partition begins and ends. The empty position is its
+// earliest message.
+func (s *source) place(c *client.Consumer, p *partition, r pipeline.Resume) error {
 	low, high, err := c.QueryWatermarkOffsets(p.topic, p.num, askTimeout)
 	if err != nil {
 		return fmt.Errorf("kafka: asking where %s begins and ends: %w", p.name, kafka.Classify(err))
 	}
-	r, resumed := resume[p.name]
-	start, given := starts[p.name]
-	switch {
-	case resumed:
+	for _, u := range r.Until {
+		o, err := parsePosition(u)
+		if err != nil {
+			return err
+		}
+		p.until = append(p.until, o)
+	}
+	switch r.From {
+	case "":
+		p.begin = low
+	case atLatest:
+		p.begin = high
+	default:
 		if p.begin, err = parsePosition(r.From); err != nil {
 			return err
 		}
-		for _, u := range r.Until {
-			o, err := parsePosition(u)
-			if err != nil {
-				return err
-			}
-			if n := len(p.until); o < p.begin || n > 0 && o < p.until[n-1] {
-				return fmt.Errorf("kafka: %s: the checkpoint's epoch ends go back to offset %d", p.name, o)
-			}
-			p.until = append(p.until, o)
-		}
-	case given && start >= 0:
-		p.begin = start
-	case given || s.cfg.Start == "latest":
-		p.begin = high
-	default:
-		p.begin = low
+	}
+	if !slices.IsSorted(append([]int64{p.begin}, p.until...)) {
+		return fmt.Errorf("kafka: %s: the checkpoint's epoch ends go back: from offset %d to %d", p.name, p.begin, p.until)
 	}
 	p.end.Store(p.begin)
 	if p.begin > high {
@@ -197,12 +246,7 @@ func (s *source) place(c *client.Consumer, p *partition, resume map[string]pipel
 			return err
 		}
 		s.logger.Warn("kafka: messages were deleted before they were read; going on behind them", "partition", p.name, "messages", low-p.begin)
-		if !resumed {
-			p.begin = low
-			p.end.Store(low)
-		} else {
-			p.begin = low // the first chunk's span covers the gap
-		}
+		p.begin = low // the first chunk's span covers the gap
 	}
 	if !s.cfg.Follow {
 		p.stop = high

@@ -2,17 +2,22 @@
 // lines a message.
 //
 // Each topic partition is a partition of the source, and its position is an
-// offset. The engine's checkpoint says where reading goes on; the offsets that
-// are committed to the consumer group follow it, for tools that show lag, and
-// for a start without a checkpoint. One process reads all partitions: they are
-// assigned by hand, and the group has no members.
+// offset. There are two ways to divide them:
 //
-// Each consumer has a goroutine that polls librdkafka, copies the messages of a
-// partition one after another into a chunk, and hands full chunks on. What is
-// ahead of the pipeline is bounded: by the prefetch in librdkafka's queues, and
-// by a few chunks here. No consumer is ever paused, so nothing that was fetched
-// is thrown away: when nobody takes chunks, polling stops, the queue fills up,
-// and librdkafka stops fetching.
+//   - With assign: group the processes of a consumer group share them: see
+//     group. What is known of a partition is in the group's commits, so that
+//     any process can go on with it.
+//   - With assign: all one process reads them all. They are assigned by hand,
+//     and the group has no members. The engine's checkpoint says where reading
+//     goes on; the offsets that are committed to the group follow it, for tools
+//     that show lag, and for a start without a checkpoint.
+//
+// Each consumer has a reader: a goroutine that polls librdkafka, copies the
+// messages of a partition one after another into a chunk, and hands full chunks
+// on. What is ahead of the pipeline is bounded: by the prefetch in librdkafka's
+// queues, and by a few chunks here. When nobody takes chunks, polling stops, the
+// queue fills up, and librdkafka stops fetching; a member of a group goes on
+// polling, and is paused.
 package kafka
 
 import (
@@ -33,47 +38,64 @@ import (
 // decode.Config stand beside it.
 type Config struct {
 	kafka.Connection
-	Topics     []string          `koanf:"topics" doc:"Topics to read, all their partitions."`
-	Group      string            `koanf:"group" doc:"Consumer group that offsets are committed to; default: sluice- and the pipeline's name."`
-	Consumers  int               `koanf:"consumers" min:"1" max:"64" doc:"Consumers in this process, among which the partitions are divided. One takes some 150,000 messages a second."`
-	Start      string            `koanf:"start" doc:"Where a partition begins that has no checkpoint and no committed offset: earliest, latest, or a time such as 2026-01-01T00:00:00Z."`
-	Offsets    map[string]int64  `koanf:"offsets" doc:"Where partitions without a checkpoint begin, as topic/partition: offset; goes before the committed offset."`
-	Follow     bool              `koanf:"follow" doc:"Wait for more at the end. Without, the pipeline ends where the partitions ended when it was started."`
-	Messages   string            `koanf:"messages" enum:"post,lines" doc:"What a message holds: post (one JSON record) or lines (any number of them, one a line)."`
-	Tombstones string            `koanf:"tombstones" enum:"skip,reject" doc:"What to do with messages without a value: skip or reject."`
-	OnLost     string            `koanf:"on_lost" enum:"fail,skip" doc:"What to do when the broker has deleted messages that were not read: fail, or go on behind them with a warning."`
-	KeyColumn  string            `koanf:"key_column" doc:"Name of a column that gets the message's key."`
-	TimeColumn string            `koanf:"time_column" doc:"Name of a column that gets the message's time."`
-	Headers    map[string]string `koanf:"headers" doc:"Columns that get a header's last value: column: header."`
-	Prefetch   pipeline.ByteSize `koanf:"prefetch" doc:"How much the consumers together fetch ahead; 1MiB to 2GiB."`
-	ChunkSize  pipeline.ByteSize `koanf:"chunk_size" doc:"How much of a partition is handed on at a time; 4KiB to 16MiB."`
+	Topics         []string          `koanf:"topics" doc:"Topics to read, all their partitions."`
+	Group          string            `koanf:"group" doc:"Consumer group that offsets are committed to; default: sluice- and the pipeline's name."`
+	Assign         string            `koanf:"assign" enum:"auto,group,all" doc:"Who reads the partitions: group (all processes of the group share them), all (this process reads them all), or auto: group with follow, all without."`
+	Consumers      int               `koanf:"consumers" min:"1" max:"64" doc:"Consumers in this process, among which the partitions are divided. One takes some 150,000 messages a second."`
+	Start          string            `koanf:"start" doc:"Where a partition begins that has no checkpoint and no committed offset: earliest, latest, or a time such as 2026-01-01T00:00:00Z."`
+	Offsets        map[string]int64  `koanf:"offsets" doc:"Where partitions without a checkpoint begin, as topic/partition: offset; goes before the committed offset."`
+	Follow         bool              `koanf:"follow" doc:"Wait for more at the end. Without, the pipeline ends where the partitions ended when it was started."`
+	Messages       string            `koanf:"messages" enum:"post,lines" doc:"What a message holds: post (one JSON record) or lines (any number of them, one a line)."`
+	Tombstones     string            `koanf:"tombstones" enum:"skip,reject" doc:"What to do with messages without a value: skip or reject."`
+	OnLost         string            `koanf:"on_lost" enum:"fail,skip" doc:"What to do when the broker has deleted messages that were not read: fail, or go on behind them with a warning."`
+	KeyColumn      string            `koanf:"key_column" doc:"Name of a column that gets the message's key."`
+	TimeColumn     string            `koanf:"time_column" doc:"Name of a column that gets the message's time."`
+	Headers        map[string]string `koanf:"headers" doc:"Columns that get a header's last value: column: header."`
+	ReleaseTimeout time.Duration     `koanf:"release_timeout" min:"0s" max:"2m" doc:"How long what was read of partitions that go to another process may take to be written; after it that process does it again."`
+	ObjectsTopic   string            `koanf:"objects_topic" doc:"Compacted topic by which the processes of a group share config, rules, lists and models of epochs under way; made if it is not there. Default: the group's name and -objects."`
+	Prefetch       pipeline.ByteSize `koanf:"prefetch" doc:"How much the consumers together fetch ahead; 1MiB to 2GiB."`
+	ChunkSize      pipeline.ByteSize `koanf:"chunk_size" doc:"How much of a partition is handed on at a time; 4KiB to 16MiB."`
 	decode.Config
 }
 
 // Defaults returns the config with its default values.
 func Defaults() Config {
 	return Config{
-		Connection: kafka.DefaultConnection(), Consumers: 1, Start: "earliest", Follow: true, Messages: "post",
+		Connection: kafka.DefaultConnection(), Assign: "auto", ReleaseTimeout: 15 * time.Second, Consumers: 1, Start: "earliest", Follow: true, Messages: "post",
 		Tombstones: "skip", OnLost: "fail", Prefetch: 64 << 20, ChunkSize: 256 << 10, Config: decode.Defaults(),
 	}
 }
 
+// instanceID is the setting by which a process keeps its place in the group over
+// a restart.
+const instanceID = "group.instance.id"
+
+// shared reports whether the partitions are shared with other processes.
+func (c *Config) shared() bool { return c.Assign == "group" || c.Assign == "auto" && c.Follow }
+
 // reserved has the settings that the source makes itself, with the reason.
-func reserved() map[string]string {
+func (c *Config) reserved() map[string]string {
 	const position = "the checkpoint keeps the position"
-	const manual = "partitions are assigned by hand: the group has no members"
-	return map[string]string{
+	out := map[string]string{
 		"group.id": "set group instead", "enable.auto.commit": position, "auto.commit.enable": position, "auto.commit.interval.ms": position,
 		"enable.auto.offset.store": position, "auto.offset.reset": "set start instead",
 		"enable.partition.eof": "the source needs it", "queued.max.messages.kbytes": "set prefetch instead",
-		"group.instance.id": manual, "group.protocol": manual, "partition.assignment.strategy": manual, "group.remote.assignor": manual,
-		"session.timeout.ms": manual, "max.poll.interval.ms": manual,
 	}
+	if c.shared() {
+		return out
+	}
+	for _, name := range []string{
+		instanceID, "group.protocol", "partition.assignment.strategy", "group.remote.assignor",
+		"session.timeout.ms", "heartbeat.interval.ms", "max.poll.interval.ms",
+	} {
+		out[name] = "with assign: all the group has no members"
+	}
+	return out
 }
 
 // Validate checks the config. Errors are *pipeline.FieldError, joined.
 func (c *Config) Validate() error {
-	errs := c.Connection.Validate(reserved())
+	errs := c.Connection.Validate(c.reserved())
 	fail := func(path, format string, args ...any) {
 		errs = append(errs, &pipeline.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
 	}
@@ -111,6 +133,16 @@ func (c *Config) Validate() error {
 		if !slices.Contains(of, v) {
 			fail(path, "%q: use %s", v, strings.Join(of, " or "))
 		}
+	}
+	oneOf("assign", c.Assign, "auto", "group", "all")
+	if c.Assign == "group" && !c.Follow {
+		fail("assign", "group needs follow: a partition may come at any time, so there is no end")
+	}
+	if c.ReleaseTimeout < 0 || c.ReleaseTimeout > 2*time.Minute {
+		fail("release_timeout", "%s is out of range: use 0s to 2m", c.ReleaseTimeout)
+	}
+	if c.ObjectsTopic != "" && !validTopic(c.ObjectsTopic) {
+		fail("objects_topic", "%q is not a topic's name: use letters, digits, '.', '_' and '-'", c.ObjectsTopic)
 	}
 	oneOf("messages", c.Messages, "post", "lines")
 	oneOf("tombstones", c.Tombstones, "skip", "reject")

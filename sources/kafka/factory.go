@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -23,11 +24,21 @@ func Factory() pipeline.Factory {
 		Doc: `Reads all partitions of the topics. source is topic/partition, and source_offset
 the message's offset; with ` + "`messages: lines`" + ` all posts of a message share it.
 
-The checkpoint says where to go on. The offsets committed to the group follow it
-by about a second and serve tools that show lag. One process reads all
-partitions; two pipelines of different names each read everything. The group must
-have no other members. Partitions that are added to a topic are read from the
-next start on, from their beginning.
+With ` + "`assign: group`" + ` all processes that run the pipeline share the partitions, as the
+members of a consumer group, and each can go on where another stopped: what is
+known of a partition is committed to the group, the epochs that are being written
+in the commit's metadata. Start more processes to get more throughput, up to one
+for each partition; each needs a ` + "`checkpoint.path`" + ` of its own. Partitions that are
+added to a topic are read at once. ` + "`settings`" + ` may choose the protocol
+(` + "`group.protocol: consumer`" + ` for that of KIP-848), static membership
+(` + "`group.instance.id`" + `) and timeouts. The partition strategy is cooperative-sticky.
+
+With ` + "`assign: all`" + ` one process reads all partitions, and the checkpoint says where to go
+on. The offsets committed to the group follow it by about a second and serve tools
+that show lag. The group must have no members. Partitions that are added to a
+topic are read from the next start on, from their beginning.
+
+Two pipelines of different names each read everything.
 
 A message that is not a post goes to ` + "`rejected`" + ` with its topic, partition and
 offset, and stops nothing. The framing of a schema registry (a zero byte and four
@@ -41,10 +52,11 @@ Its logs appear among those of the pipeline.`,
 }
 
 type plan struct {
-	cfg    Config
-	group  string
-	logger *slog.Logger
-	decode *decodePlan
+	cfg          Config
+	group        string
+	objectsTopic string
+	logger       *slog.Logger
+	decode       *decodePlan
 }
 
 func newPlan(bc pipeline.BuildContext, cfg *Config) (pipeline.SourcePlan, error) {
@@ -55,9 +67,15 @@ func newPlan(bc pipeline.BuildContext, cfg *Config) (pipeline.SourcePlan, error)
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{cfg: *cfg, group: cfg.Group, logger: bc.Logger}
+	p := &plan{cfg: *cfg, group: cfg.Group, objectsTopic: cfg.ObjectsTopic, logger: bc.Logger}
 	if p.group == "" {
 		p.group = "sluice-" + bc.Pipeline
+	}
+	if p.objectsTopic == "" {
+		p.objectsTopic = p.group + "-objects"
+	}
+	if p.Shared() && !validTopic(p.objectsTopic) {
+		return nil, &pipeline.FieldError{Path: "objects_topic", Err: fmt.Errorf("%q is not a topic's name: set one", p.objectsTopic)}
 	}
 	if p.logger == nil {
 		p.logger = slog.New(slog.DiscardHandler)
@@ -73,26 +91,48 @@ func newPlan(bc pipeline.BuildContext, cfg *Config) (pipeline.SourcePlan, error)
 
 func (p *plan) Decode() pipeline.DecodePlan { return p.decode }
 
+// Shared implements pipeline.SharedPlan.
+func (p *plan) Shared() bool { return p.cfg.shared() }
+
 func (p *plan) New() (pipeline.Source, error) {
-	s := &source{plan: p}
-	s.pool.New = func() any { return &buffer{} }
-	return s, nil
+	if !p.Shared() {
+		s := &source{plan: p}
+		s.pool.New = func() any { return &buffer{} }
+		return s, nil
+	}
+	g := &group{source: source{plan: p}}
+	g.pool.New = func() any { return &buffer{} }
+	g.objects = objects{topic: p.objectsTopic, settings: p.plainSettings, logger: p.logger}
+	return g, nil
+}
+
+// plainSettings returns the configuration of a client that is no member of the
+// group. What it has to say comes as errors, not as logs.
+func (p *plan) plainSettings() *client.ConfigMap {
+	return p.cfg.Map(client.ConfigMap{"client.id": "sluice"}, client.ConfigMap{"log_level": 0})
 }
 
 // settings returns the configuration of one consumer.
 func (p *plan) settings(logs *kafka.Logs) *client.ConfigMap {
 	own := client.ConfigMap{
-		"group.id": p.group, "enable.auto.commit": true, "auto.commit.interval.ms": 1000, "enable.auto.offset.store": false,
+		"group.id": p.group, "enable.auto.commit": !p.Shared(), "enable.auto.offset.store": false,
 		"auto.offset.reset": "error", "enable.partition.eof": true,
+		"queued.max.messages.kbytes": max(int(p.cfg.Prefetch>>10)/p.cfg.Consumers, 1),
+	}
+	defaults := client.ConfigMap{"client.id": "sluice"}
+	switch {
+	case !p.Shared():
+		own["auto.commit.interval.ms"] = 1000
 		// There is no session, but closing waits this long for a broker that is
 		// away to take the last offsets.
-		"session.timeout.ms":         6000,
-		"queued.max.messages.kbytes": max(int(p.cfg.Prefetch>>10)/p.cfg.Consumers, 1),
+		own["session.timeout.ms"] = 6000
+	case p.cfg.Settings["group.protocol"] != "consumer": // there the broker decides
+		defaults["partition.assignment.strategy"] = "cooperative-sticky"
 	}
 	if logs != nil {
 		logs.Settings(own)
 	}
-	return p.cfg.Map(client.ConfigMap{"client.id": "sluice"}, own)
+	return p.cfg.Map(defaults, own)
 }
 
 // fields returns the columns that the source adds.

@@ -11,12 +11,15 @@ import (
 	"github.com/sluicehq/sluice/pipeline"
 )
 
-// partition is a topic partition. Its consumer's goroutine alone uses it, but
-// for the atomics.
+// partition is a topic partition. Its reader's goroutine alone uses it, but for
+// the atomics.
 type partition struct {
-	topic string
-	num   int32
-	name  string
+	topic  string
+	num    int32
+	name   string
+	reader *reader
+	term   uint64 // of pipeline.Resume
+	gone   bool   // it was given up
 
 	begin int64        // where reading begins
 	end   atomic.Int64 // offset behind the last chunk
@@ -37,10 +40,10 @@ const maxMessages = 8192
 
 // add adds a message to the chunk that is being made, and hands on what became
 // full.
-func (s *source) add(ctx context.Context, p *partition, m *client.Message) error {
+func (r *reader) add(ctx context.Context, p *partition, m *client.Message) error {
 	offset := int64(m.TopicPartition.Offset)
 	if p.done || p.stop >= 0 && offset >= p.stop {
-		return s.reach(ctx, p, p.stop)
+		return r.reach(ctx, p, p.stop)
 	}
 	expected := p.end.Load()
 	if p.buf != nil {
@@ -51,34 +54,34 @@ func (s *source) add(ctx context.Context, p *partition, m *client.Message) error
 	}
 	// A recorded epoch may end in a gap.
 	for len(p.until) > 0 && offset >= p.until[0] {
-		if err := s.flush(ctx, p, p.until[0]); err != nil {
+		if err := r.flush(ctx, p, p.until[0]); err != nil {
 			return err
 		}
 	}
 	if p.buf != nil && (offset-p.buf.next() > maxBlank || p.buf.size()+len(m.Value) > maxChunk) {
-		if err := s.flush(ctx, p, p.buf.next()); err != nil {
+		if err := r.flush(ctx, p, p.buf.next()); err != nil {
 			return err
 		}
 	}
 	if p.buf == nil {
-		p.buf = s.pool.Get().(*buffer)
+		p.buf = r.pool.Get().(*buffer)
 		p.buf.reset()
 		p.buf.begin(offset)
 		p.since = time.Now()
 	}
 	for p.buf.next() < offset {
-		p.buf.blank(s.decode)
+		p.buf.blank(r.decode)
 	}
-	p.buf.add(s.decode, m)
+	p.buf.add(r.decode, m)
 	next := offset + 1
-	full := p.buf.size() >= int(s.cfg.ChunkSize) || p.buf.records >= maxMessages
+	full := p.buf.size() >= int(r.cfg.ChunkSize) || p.buf.records >= maxMessages
 	if full || len(p.until) > 0 && next >= p.until[0] {
-		if err := s.flush(ctx, p, next); err != nil {
+		if err := r.flush(ctx, p, next); err != nil {
 			return err
 		}
 	}
 	if p.stop >= 0 && next >= p.stop {
-		return s.reach(ctx, p, p.stop)
+		return r.reach(ctx, p, p.stop)
 	}
 	return nil
 }
@@ -88,14 +91,14 @@ const maxChunk = 1 << 30
 
 // flush hands on what was gathered, as a chunk that ends at an offset. Without
 // messages the chunk is empty, and only moves the position over a gap.
-func (s *source) flush(ctx context.Context, p *partition, to int64) error {
+func (r *reader) flush(ctx context.Context, p *partition, to int64) error {
 	from, b := p.end.Load(), p.buf
 	if b == nil && to <= from {
 		return nil
 	}
 	p.buf = nil
 	if b == nil {
-		b = s.pool.Get().(*buffer)
+		b = r.pool.Get().(*buffer)
 		b.reset()
 		b.begin(to)
 	}
@@ -103,15 +106,12 @@ func (s *source) flush(ctx context.Context, p *partition, to int64) error {
 		b.data = append(b.data, b.side...)
 	}
 	c := pipeline.Chunk{
-		Span:   pipeline.Span{Partition: p.name, From: position(from), To: position(to)},
+		Span: pipeline.Span{Partition: p.name, From: position(from), To: position(to)}, Term: p.term,
 		Origin: p.name, Offset: b.from, Data: b.data, Bounds: b.bounds, Records: b.records,
-		ReleaseFunc: func() { s.pool.Put(b) },
+		ReleaseFunc: func() { r.pool.Put(b) },
 	}
-	select {
-	case s.chunks <- c:
-	case <-ctx.Done():
-		c.Release()
-		return ctx.Err()
+	if err := r.hand(ctx, p, c); err != nil {
+		return err
 	}
 	p.end.Store(to)
 	for len(p.until) > 0 && p.until[0] <= to {
@@ -121,34 +121,34 @@ func (s *source) flush(ctx context.Context, p *partition, to int64) error {
 }
 
 // atEnd takes note that the broker has no message at or after offset.
-func (s *source) atEnd(ctx context.Context, p *partition, offset int64) error {
+func (r *reader) atEnd(ctx context.Context, p *partition, offset int64) error {
 	if p.buf != nil {
-		if err := s.flush(ctx, p, p.buf.next()); err != nil {
+		if err := r.flush(ctx, p, p.buf.next()); err != nil {
 			return err
 		}
 	}
 	for len(p.until) > 0 && p.until[0] <= offset {
-		if err := s.flush(ctx, p, p.until[0]); err != nil {
+		if err := r.flush(ctx, p, p.until[0]); err != nil {
 			return err
 		}
 	}
 	if p.stop >= 0 && offset >= p.stop {
-		return s.reach(ctx, p, p.stop)
+		return r.reach(ctx, p, p.stop)
 	}
 	return nil
 }
 
 // reach ends the reading of a partition at an offset.
-func (s *source) reach(ctx context.Context, p *partition, stop int64) error {
+func (r *reader) reach(ctx context.Context, p *partition, stop int64) error {
 	if p.done {
 		return nil
 	}
-	if err := s.flush(ctx, p, stop); err != nil {
+	if err := r.flush(ctx, p, stop); err != nil {
 		return err
 	}
 	p.done = true
-	if s.reading.Add(-1) == 0 {
-		close(s.ended)
+	if r.reading.Add(-1) == 0 {
+		close(r.ended)
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func newTestPlan(t testing.TB, servers string, set func(*Config)) *plan {
 	t.Helper()
 	cfg := Defaults()
 	cfg.Brokers = strings.Split(servers, ",")
-	cfg.Follow = false
+	cfg.Follow, cfg.Assign = false, "all"
 	set(&cfg)
 	p, err := newPlan(pipeline.BuildContext{Pipeline: strings.ReplaceAll(t.Name(), "/", "-"), Mem: memory.DefaultAllocator, Logger: slog.New(slog.NewTextHandler(logWriter{t}, nil))}, &cfg)
 	if err != nil {

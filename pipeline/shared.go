@@ -1,0 +1,62 @@
+package pipeline
+
+import "context"
+
+// Shared is a Source whose partitions are divided among several processes and
+// come and go while it is read, as those of a consumer group do. The process
+// that a partition goes to must build the same epochs as the one that had it
+// before, so what the engine's checkpoint is for other sources is kept where
+// every process finds it: see Record and Offer.
+//
+// The engine calls Join before Open, which then is given no positions, and
+// neither Commit nor Keep.
+type Shared interface {
+	Source
+	// Join gives the source whom to tell of partitions that come and go.
+	Join(o Owner)
+	// Record replaces what is known of a partition; it is durable when Record
+	// returns nil. A process that the partition was taken from must not succeed.
+	// Record is called for a partition between Gain and the end of Lose only,
+	// from any goroutine, but by one at a time for a partition.
+	Record(ctx context.Context, partition string, p Progress) error
+	// Offer makes contents available to all processes under their hash. It may
+	// be called again for the same ones; contents that were not offered for
+	// several days may be forgotten.
+	Offer(ctx context.Context, hash string, contents []byte) error
+	// Fetch returns contents that any process offered. An error that is
+	// fs.ErrNotExist says that nobody did.
+	Fetch(ctx context.Context, hash string) ([]byte, error)
+}
+
+// SharedPlan is a SourcePlan whose sources are Shared when Shared says so.
+type SharedPlan interface {
+	SourcePlan
+	Shared() bool
+}
+
+// Progress is how far a partition has come.
+type Progress struct {
+	Committed Position  // everything before is durable in every sink; empty when nothing was begun
+	Pending   []Pending // epochs that may be half written, in order; the first begins at Committed
+}
+
+// Pending is an epoch that was recorded and is not known to be durable.
+type Pending struct {
+	To       Position
+	Manifest string // hash of what it is computed with
+}
+
+// Owner is the engine, as a Shared source sees it.
+type Owner interface {
+	// Gain tells that partitions are this process's from now on, with what was
+	// recorded of each; one whose Committed is empty begins where the source
+	// says. The answer tells where each is to be read from, and its term, which
+	// its chunks must carry. No chunk of them comes before. An error is final.
+	Gain(ctx context.Context, partitions map[string]Progress) (map[string]Resume, error)
+	// Lose tells that partitions are to be given up. It returns when what was
+	// read of them is durable and recorded, or, when ctx ends before, is fenced:
+	// after Lose nothing of them is recorded any more, and the process that gets
+	// them finishes what was begun. The source makes no chunks of them meanwhile;
+	// those that are on their way may be thrown away.
+	Lose(ctx context.Context, partitions []string)
+}

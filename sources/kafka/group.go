@@ -1,0 +1,430 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	client "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"github.com/sluicehq/sluice/internal/kafka"
+	"github.com/sluicehq/sluice/pipeline"
+)
+
+// group is a source whose partitions are divided among all processes of the
+// consumer group: a pipeline.Shared. Each of its consumers is a member.
+//
+// What is recorded of a partition is the offset committed to the group, and the
+// epochs that are pending, in the metadata of the same commit: so the broker
+// itself refuses both from a member that has lost its partitions. What epochs
+// are computed with goes to a topic of its own: see objects.
+type group struct {
+	source
+	objects objects
+	owner   pipeline.Owner
+}
+
+var _ pipeline.Shared = (*group)(nil)
+
+// Join implements pipeline.Shared.
+func (g *group) Join(o pipeline.Owner) { g.owner = o }
+
+// Open joins the group. Partitions come when it gives them.
+func (g *group) Open(ctx context.Context, _ map[string]pipeline.Resume) (err error) {
+	defer func() {
+		if err != nil {
+			g.release()
+		}
+	}()
+	if err := g.connect(g.instance); err != nil {
+		return err
+	}
+	if _, err := g.topics(ctx, g.readers[0].c); err != nil {
+		return err
+	}
+	g.reading.Store(1) // until the end of days
+	for _, r := range g.readers {
+		m := &member{reader: r, g: g}
+		r.member = m
+		if err := r.c.SubscribeTopics(g.cfg.Topics, m.rebalance); err != nil {
+			return fmt.Errorf("kafka: subscribing: %w", err)
+		}
+		g.start(r, r.consume)
+	}
+	return nil
+}
+
+// instance gives each consumer of a static member a name of its own.
+func (g *group) instance(nth int) client.ConfigMap {
+	if name := g.cfg.Settings[instanceID]; name != "" && nth > 0 {
+		return client.ConfigMap{instanceID: name + "-" + strconv.Itoa(nth)}
+	}
+	return nil
+}
+
+// Close leaves the group.
+func (g *group) Close(context.Context) error {
+	g.release()
+	g.objects.close()
+	return nil
+}
+
+// Commit is not called: see Record.
+func (g *group) Commit(context.Context, string, pipeline.Position) error {
+	return errors.New("kafka: Commit of a shared source: a defect")
+}
+
+// Record implements pipeline.Shared: one commit to the group.
+func (g *group) Record(ctx context.Context, name string, p pipeline.Progress) error {
+	offset, err := parsePosition(p.Committed)
+	if err != nil {
+		return err
+	}
+	g.mu.RLock()
+	part := g.index[name]
+	g.mu.RUnlock()
+	if part == nil {
+		return pipeline.Retryable(fmt.Errorf("kafka: %s has just been taken away", name)) // the owner is being told
+	}
+	metadata := formatPending(p.Pending)
+	at := []client.TopicPartition{{Topic: &part.topic, Partition: part.num, Offset: client.Offset(offset), Metadata: &metadata}}
+	done := make(chan error, 1)
+	g.running.Go(func() {
+		res, err := part.reader.c.CommitOffsets(at)
+		for _, tp := range res {
+			if err == nil {
+				err = tp.Error
+			}
+		}
+		done <- err
+	})
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("kafka: committing %s to group %s: %w", name, g.group, kafka.Classify(err))
+	}
+	return nil
+}
+
+// Offer implements pipeline.Shared.
+func (g *group) Offer(ctx context.Context, hash string, contents []byte) error {
+	return g.objects.put(ctx, hash, contents)
+}
+
+// Fetch implements pipeline.Shared.
+func (g *group) Fetch(ctx context.Context, hash string) ([]byte, error) {
+	return g.objects.get(ctx, hash)
+}
+
+// pendingMark begins the metadata of a commit that has pending epochs. Behind it
+// is, for each of them, a space, the offset at which it ends, a colon, and the
+// hash of its manifest. Metadata of commits without any is empty.
+const pendingMark = "sluice/1"
+
+func formatPending(in []pipeline.Pending) string {
+	if len(in) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString(pendingMark)
+	for _, p := range in {
+		fmt.Fprintf(&b, " %s:%s", p.To, p.Manifest)
+	}
+	return b.String()
+}
+
+// parsePending is the inverse, for a commit of offset.
+func parsePending(offset int64, metadata string) (out []pipeline.Pending, err error) {
+	if metadata == "" {
+		return nil, nil
+	}
+	fields := strings.Split(metadata, " ")
+	if fields[0] != pendingMark {
+		return nil, fmt.Errorf("its metadata %q is not known", shorten(metadata))
+	}
+	for _, f := range fields[1:] {
+		to, manifest, _ := strings.Cut(f, ":")
+		end, err := parsePosition(pipeline.Position(to))
+		if err != nil || end < offset || !validHash(manifest) {
+			return nil, fmt.Errorf("its metadata %q is damaged", shorten(metadata))
+		}
+		offset = end
+		out = append(out, pipeline.Pending{To: pipeline.Position(to), Manifest: manifest})
+	}
+	return out, nil
+}
+
+// shorten bounds what an error quotes.
+func shorten(s string) string { return s[:min(len(s), 200)] }
+
+// validHash reports whether h is a SHA-256 in lower-case hex.
+func validHash(h string) bool {
+	return len(h) == 64 && strings.Trim(h, "0123456789abcdef") == ""
+}
+
+// member is a reader whose partitions the group gives and takes. All of it is
+// called by the reader's goroutine, from within poll.
+type member struct {
+	*reader
+	g      *group
+	paused bool
+	held   []client.Event // polled while a chunk waited
+}
+
+// rebalance is told by librdkafka of partitions that come or go.
+func (m *member) rebalance(_ *client.Consumer, event client.Event) error {
+	var err error
+	switch e := event.(type) {
+	case client.AssignedPartitions:
+		err = m.gain(m.g.run, e.Partitions)
+	case client.RevokedPartitions:
+		err = m.lose(m.g.run, e.Partitions)
+	}
+	if err != nil && m.g.run.Err() == nil {
+		m.g.giveUp(err)
+	}
+	return nil // which nobody looks at
+}
+
+// gain takes partitions over, and begins to read them.
+func (m *member) gain(ctx context.Context, tps []client.TopicPartition) error {
+	var parts []*partition
+	for _, tp := range tps {
+		topic := *tp.Topic
+		parts = append(parts, &partition{topic: topic, num: tp.Partition, name: partitionName(topic, tp.Partition), reader: m.reader, stop: -1})
+	}
+	claims, starts, err := m.ask(ctx, parts)
+	if err != nil {
+		return err
+	}
+	var resume map[string]pipeline.Resume
+	if len(parts) > 0 {
+		if resume, err = m.g.owner.Gain(ctx, claims); err != nil {
+			return err
+		}
+	}
+	for _, p := range parts {
+		r := resume[p.name]
+		p.term = r.Term
+		if r.From == "" && len(r.Until) == 0 {
+			r.From = starts[p.name]
+		}
+		if err := m.insist(ctx, func() error { return m.g.place(m.c, p, r) }); err != nil {
+			return err
+		}
+	}
+	var begin []client.TopicPartition
+	m.g.mu.Lock()
+	for _, p := range parts {
+		m.parts[topicPartition{p.topic, p.num}] = p
+		m.g.index[p.name] = p
+		begin = append(begin, client.TopicPartition{Topic: &p.topic, Partition: p.num, Offset: client.Offset(p.begin)})
+	}
+	m.g.parts = append(m.g.parts, parts...)
+	m.g.mu.Unlock()
+	m.last = nil
+	assign := m.c.IncrementalAssign
+	if m.eager() {
+		assign = m.c.Assign
+	}
+	if err := assign(begin); err != nil {
+		return fmt.Errorf("kafka: assigning partitions: %w", err)
+	}
+	if m.paused && len(begin) > 0 {
+		if err := m.c.Pause(begin); err != nil {
+			return fmt.Errorf("kafka: pausing: %w", err)
+		}
+	}
+	m.g.logger.Info("kafka: partitions came", "group", m.g.group, "partitions", names(parts))
+	return nil
+}
+
+// ask finds what the group has of partitions, and where those begin of which it
+// has nothing.
+func (m *member) ask(ctx context.Context, parts []*partition) (claims map[string]pipeline.Progress, starts map[string]pipeline.Position, err error) {
+	claims = map[string]pipeline.Progress{}
+	var fresh []*partition
+	var known map[string]committed
+	err = m.insist(ctx, func() (err error) {
+		known, err = m.g.committed(m.c, parts)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, p := range parts {
+		k := known[p.name]
+		if k.offset < 0 {
+			claims[p.name] = pipeline.Progress{}
+			fresh = append(fresh, p)
+			continue
+		}
+		claims[p.name] = pipeline.Progress{Committed: position(k.offset), Pending: k.pending}
+	}
+	err = m.insist(ctx, func() (err error) {
+		starts, err = m.g.starts(m.c, fresh, nil)
+		return err
+	})
+	return claims, starts, err
+}
+
+// insist calls f until it succeeds, or fails for good. Without its answers the
+// partitions can not be read, so there is nothing else to do meanwhile; should
+// that last for longer than max.poll.interval.ms the group takes them back.
+func (m *member) insist(ctx context.Context, f func() error) error {
+	for {
+		err := f()
+		if _, again := pipeline.IsRetryable(err); !again || ctx.Err() != nil {
+			return err
+		}
+		m.g.logger.Warn("kafka: taking partitions over failed, trying again", "error", err)
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// lose gives partitions up: in time, so that what was read of them is written
+// first, unless they are lost already.
+func (m *member) lose(ctx context.Context, tps []client.TopicPartition) error {
+	var parts []*partition
+	for _, tp := range tps {
+		key := topicPartition{*tp.Topic, tp.Partition}
+		if p := m.parts[key]; p != nil {
+			parts = append(parts, p)
+			p.gone = true
+			if p.buf != nil {
+				m.g.pool.Put(p.buf)
+				p.buf = nil
+			}
+			delete(m.parts, key)
+		}
+	}
+	m.last = nil
+	m.held = slices.DeleteFunc(m.held, func(e client.Event) bool { return m.away(e) })
+	within, end := context.WithTimeout(ctx, m.g.cfg.ReleaseTimeout)
+	defer end()
+	lost := m.c.AssignmentLost()
+	if lost {
+		end() // others have them
+	}
+	begun := time.Now()
+	m.g.owner.Lose(within, names(parts))
+	m.g.mu.Lock()
+	for _, p := range parts {
+		delete(m.g.index, p.name)
+	}
+	m.g.parts = slices.DeleteFunc(m.g.parts, func(p *partition) bool { return p.gone })
+	m.g.mu.Unlock()
+	m.g.logger.Info("kafka: partitions went", "group", m.g.group, "partitions", names(parts), "lost", lost, "after", time.Since(begun).Round(time.Millisecond))
+	var err error
+	if m.eager() {
+		err = m.c.Unassign()
+	} else {
+		err = m.c.IncrementalUnassign(tps)
+	}
+	if err != nil {
+		return fmt.Errorf("kafka: giving partitions up: %w", err)
+	}
+	return nil
+}
+
+// away reports whether an event is of a partition that the member does not have.
+func (m *member) away(e client.Event) bool {
+	switch e := e.(type) {
+	case *client.Message:
+		return m.parts[topicPartition{*e.TopicPartition.Topic, e.TopicPartition.Partition}] == nil
+	case client.PartitionEOF:
+		return m.parts[topicPartition{*e.Topic, e.Partition}] == nil
+	}
+	return false
+}
+
+func (m *member) eager() bool { return m.c.GetRebalanceProtocol() == "EAGER" }
+
+func names(parts []*partition) (out []string) {
+	for _, p := range parts {
+		out = append(out, p.name)
+	}
+	return out
+}
+
+// patience is how long a chunk waits to be taken before its member pauses.
+const patience = time.Second
+
+// hand puts a chunk where Read finds it. While nobody takes it the member goes
+// on polling, or the group would take it for dead and rebalances would wait for
+// it. It is paused then, so that what it has fetched does not grow; what it is
+// given all the same is held, and nothing of it is lost.
+func (m *member) hand(ctx context.Context, p *partition, c pipeline.Chunk) error {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case m.g.chunks <- c:
+		return nil
+	case <-ctx.Done():
+		c.Release()
+		return ctx.Err()
+	case <-timer.C:
+	}
+	if err := m.pause(true); err != nil {
+		c.Release()
+		return err
+	}
+	for {
+		if e := m.c.Poll(100); e != nil && !m.away(e) {
+			m.held = append(m.held, e)
+		}
+		if p.gone {
+			c.Release()
+			return m.pause(false)
+		}
+		select {
+		case m.g.chunks <- c:
+			return m.pause(false)
+		case <-ctx.Done():
+			c.Release()
+			return ctx.Err()
+		default:
+		}
+	}
+}
+
+// pause stops and resumes the fetching of all partitions of the member.
+func (m *member) pause(on bool) error {
+	m.paused = on
+	var all []client.TopicPartition
+	for _, key := range slices.SortedFunc(maps.Keys(m.parts), topicPartition.compare) {
+		all = append(all, client.TopicPartition{Topic: &m.parts[key].topic, Partition: key.num})
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	change := m.c.Resume
+	if on {
+		change = m.c.Pause
+	}
+	if err := change(all); err != nil {
+		return fmt.Errorf("kafka: pausing and resuming: %w", err)
+	}
+	return nil
+}
+
+// next returns an event that was held; nil when there is none.
+func (m *member) next() client.Event {
+	if len(m.held) == 0 {
+		return nil
+	}
+	e := m.held[0]
+	m.held = m.held[1:]
+	return e
+}
