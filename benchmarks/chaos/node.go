@@ -197,7 +197,7 @@ func (r *run) writePipeline(dir, source, database string, other bool) (string, e
 		list = otherList
 	}
 	settings := []string{`reconnect.backoff.max.ms: "500"`}
-	if r.grouped() {
+	if database == r.name && r.grouped() {
 		settings = append(settings, r.variant.settings(r.pace.session)...)
 	}
 	text := fmt.Sprintf(pipelineText, r.broker.Servers, r.name, database, source, "{ "+strings.Join(settings, ", ")+" }",
