@@ -176,9 +176,12 @@ engine:
 admin: { listen: "off" }
 `
 
-// otherList is a list that no rule looks at: a config with it has another
-// manifest, and gives the same rows.
-const otherList = "        unused:          { path: lists/news_context.txt }\n"
+// otherList is a list without hits that no rule looks at: a config with it has
+// another manifest, and gives the same rows.
+const (
+	otherList  = "        other:           { path: lists/other.txt }\n"
+	otherTerms = "zqxjchaoskvwy\n"
+)
 
 // writePipeline puts the pipeline file, the lists and the rules into a folder,
 // and returns the file. source has further lines of the source's config.
@@ -195,6 +198,9 @@ func (r *run) writePipeline(dir, source, database string, other bool) (string, e
 	list := ""
 	if other {
 		list = otherList
+		if err := os.WriteFile(filepath.Join(dir, "lists/other.txt"), []byte(otherTerms), 0o600); err != nil {
+			return "", err
+		}
 	}
 	settings := []string{`reconnect.backoff.max.ms: "500"`}
 	if database == r.name && r.grouped() {
