@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -64,27 +65,46 @@ func (p *process) kill() {
 }
 
 // errSlow is returned when a process had to be killed after SIGTERM.
-var errSlow = errors.New("it did not end in time after SIGTERM and was killed")
+var errSlow = errors.New("it did not end in time after SIGTERM and was killed; its log has what its goroutines did")
 
-// stop ends it by SIGTERM, and by SIGKILL after the time. The error is how it
-// ended.
+// stop ends it by SIGTERM, and after the time by SIGQUIT, on which it says what
+// it does, and SIGKILL. The error is how it ended.
 func (p *process) stop(within time.Duration) error {
 	p.signal(syscall.SIGTERM)
 	select {
 	case <-p.ended:
 		return p.err
 	case <-time.After(within):
-		p.kill()
-		return errSlow
 	}
+	p.signal(syscall.SIGQUIT)
+	select {
+	case <-p.ended:
+	case <-time.After(time.Second):
+	}
+	p.kill()
+	return errSlow
 }
 
-// logTail returns the end of a log file.
+// maxLine bounds a line of a log that is shown, in bytes.
+const maxLine = 500
+
+// logTail returns the end of a log file, without what goroutines did.
 func logTail(path string, lines int) string {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return err.Error()
 	}
 	all := strings.Split(string(bytes.TrimSpace(data)), "\n")
-	return fmt.Sprintf("the end of %s:\n%s", path, strings.Join(all[max(0, len(all)-lines):], "\n"))
+	quit := false
+	all = slices.DeleteFunc(all, func(s string) bool {
+		quit = (quit || strings.HasPrefix(s, "SIGQUIT")) && !strings.HasPrefix(s, "chaos:")
+		return quit
+	})
+	all = all[max(0, len(all)-lines):]
+	for i, line := range all {
+		if len(line) > maxLine {
+			all[i] = line[:maxLine] + "..."
+		}
+	}
+	return fmt.Sprintf("the end of %s:\n%s", path, strings.Join(all, "\n"))
 }

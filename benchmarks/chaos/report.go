@@ -29,8 +29,15 @@ type rowCount struct {
 	calm, wild uint64
 }
 
+// maxWrong bounds what is said of one thing that is wrong, in bytes.
+const maxWrong = 8000
+
 func (res *result) wrong(format string, args ...any) {
-	res.faulty = append(res.faulty, fmt.Sprintf(format, args...))
+	text := fmt.Sprintf(format, args...)
+	if len(text) > maxWrong {
+		text = text[:maxWrong] + "..."
+	}
+	res.faulty = append(res.faulty, text)
 }
 
 // count is called for the undisturbed table first.
