@@ -186,7 +186,7 @@ func TestKubernetes(t *testing.T) {
 		c.LivenessProbe.HTTPGet.Port != c.Ports[0].Name || c.Resources.Limits["memory"] == "" {
 		t.Errorf("probes %+v %+v, resources %+v", c.LivenessProbe, c.ReadinessProbe, c.Resources)
 	}
-	if set.Spec.Replicas != 1 || set.Spec.ServiceName != read("service.yaml").Metadata.Name {
+	if set.Spec.Replicas < 2 || set.Spec.ServiceName != read("service.yaml").Metadata.Name {
 		t.Errorf("%d replicas, service %s", set.Spec.Replicas, set.Spec.ServiceName)
 	}
 	for _, l := range []map[string]string{set.Spec.Template.Metadata.Labels, read("networkpolicy.yaml").Spec.PodSelector.MatchLabels} {
@@ -212,7 +212,7 @@ func TestKubernetes(t *testing.T) {
 		t.Errorf("the checkpoint %s is not on the claim's mount %+v", spec.Checkpoint.Path, c.VolumeMounts[1])
 	}
 	scaled := read("scaledobject.yaml")
-	if trigger := scaled.Spec.Triggers[0].Metadata; scaled.Spec.MaxReplicaCount != 1 || trigger["consumerGroup"] != "sluice-"+spec.Pipeline ||
+	if trigger := scaled.Spec.Triggers[0].Metadata; scaled.Spec.MaxReplicaCount < set.Spec.Replicas || trigger["consumerGroup"] != "sluice-"+spec.Pipeline ||
 		trigger["topic"] != env["KAFKA_TOPIC"] || trigger["bootstrapServers"] != env["KAFKA_BROKER"] || scaled.Spec.ScaleTargetRef.Name != set.Metadata.Name {
 		t.Errorf("the ScaledObject does not fit the pipeline: %+v", scaled.Spec)
 	}

@@ -177,21 +177,21 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 }
 
 // produceNumbers writes messages from..to round robin over the partitions.
-func produceNumbers(t *testing.T, b *kafkatest.Broker, partitions, from, to int) {
+func produceNumbers(t *testing.T, b *kafkatest.Broker, topic string, partitions, from, to int) {
 	t.Helper()
 	var ms []client.Message
 	for i := from; i < to; i++ {
-		ms = append(ms, kafkatest.Message("posts", int32(i%partitions), nil, fmt.Appendf(nil, "%d", i)))
+		ms = append(ms, kafkatest.Message(topic, int32(i%partitions), nil, fmt.Appendf(nil, "%d", i)))
 	}
 	b.Produce(t, ms...)
 }
 
 // checkNumbers checks that each of n messages was recorded once, in order.
-func checkNumbers(t *testing.T, read *reads, partitions, n int) {
+func checkNumbers(t *testing.T, read *reads, topic string, partitions, n int) {
 	t.Helper()
 	want := map[string][]string{}
 	for i := range n {
-		name := partitionName("posts", int32(i%partitions))
+		name := partitionName(topic, int32(i%partitions))
 		want[name] = append(want[name], fmt.Sprint(i))
 	}
 	read.mu.Lock()
@@ -204,34 +204,36 @@ func checkNumbers(t *testing.T, read *reads, partitions, n int) {
 // TestGroupShares has members come and go while messages are read: each message
 // is recorded once, by the member that has its partition.
 func TestGroupShares(t *testing.T) {
+	b := kafkatest.Start(t)
 	for _, protocol := range []string{"cooperative-sticky", "range", "consumer"} {
 		t.Run(protocol, func(t *testing.T) {
-			b := kafkatest.Start(t)
 			if protocol == "consumer" {
 				b.NeedReal(t, "for the protocol of KIP-848")
 			}
 			const parts = 6
-			b.CreateTopic(t, "posts", parts, nil)
+			topic := "posts-" + protocol
+			b.CreateTopic(t, topic, parts, nil)
 			read := &reads{rows: map[string][]string{}}
 			set := func(c *Config) {
+				c.Topics, c.Group = []string{topic}, protocol
 				if protocol == "consumer" {
 					c.Settings = map[string]string{"group.protocol": "consumer"}
 				} else {
 					c.Settings["partition.assignment.strategy"] = protocol
 				}
 			}
-			produceNumbers(t, b, parts, 0, 600)
+			produceNumbers(t, b, topic, parts, 0, 600)
 			one, _ := join(t, b.Servers, read, set)
 			waitFor(t, "one member has all", func() bool { return len(one.has()) == parts && read.count() == 600 })
 			two, leave := join(t, b.Servers, read, func(c *Config) { set(c); c.Consumers = 2 })
 			waitFor(t, "the partitions are divided", func() bool { return len(one.has()) == parts/3 && len(two.has()) == 2*parts/3 })
-			produceNumbers(t, b, parts, 600, 1200)
+			produceNumbers(t, b, topic, parts, 600, 1200)
 			waitFor(t, "both have read", func() bool { return read.count() == 1200 })
 			leave()
 			waitFor(t, "one member has all again", func() bool { return len(one.has()) == parts })
-			produceNumbers(t, b, parts, 1200, 1500)
+			produceNumbers(t, b, topic, parts, 1200, 1500)
 			waitFor(t, "all is read", func() bool { return read.count() == 1500 })
-			checkNumbers(t, read, parts, 1500)
+			checkNumbers(t, read, topic, parts, 1500)
 		})
 	}
 }
@@ -243,8 +245,8 @@ func TestGroupHeldUp(t *testing.T) {
 		t.Skip("takes some ten seconds")
 	}
 	b := kafkatest.Start(t)
-	const parts, n = 3, 30_000
-	b.CreateTopic(t, "posts", parts, nil)
+	const topic, parts, n = "posts", 3, 30_000
+	b.CreateTopic(t, topic, parts, nil)
 	read := &reads{rows: map[string][]string{}}
 	l, _ := join(t, b.Servers, read, func(c *Config) {
 		c.ChunkSize = 4 << 10
@@ -252,11 +254,11 @@ func TestGroupHeldUp(t *testing.T) {
 	})
 	waitFor(t, "it has all partitions", func() bool { return len(l.has()) == parts })
 	l.mu.Lock() // take waits
-	produceNumbers(t, b, parts, 0, n)
+	produceNumbers(t, b, topic, parts, 0, n)
 	time.Sleep(9 * time.Second)
 	l.mu.Unlock()
 	waitFor(t, "all is read", func() bool { return read.count() == n })
-	checkNumbers(t, read, parts, n)
+	checkNumbers(t, read, topic, parts, n)
 	if l.gained != parts {
 		t.Errorf("%d partitions came, of %d: the member was put out of the group in between", l.gained, parts)
 	}
