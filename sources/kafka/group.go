@@ -94,7 +94,9 @@ func (g *group) Record(ctx context.Context, name string, p pipeline.Progress) er
 	metadata := formatPending(p.Pending)
 	at := []client.TopicPartition{{Topic: &part.topic, Partition: part.num, Offset: client.Offset(offset), Metadata: &metadata}}
 	done := make(chan error, 1)
+	part.commits.Add(1)
 	g.running.Go(func() {
+		defer part.commits.Done()
 		res, err := part.reader.c.CommitOffsets(at)
 		for _, tp := range res {
 			if err == nil {
@@ -184,6 +186,9 @@ func (m *member) rebalance(_ *client.Consumer, event client.Event) error {
 	var err error
 	switch e := event.(type) {
 	case client.AssignedPartitions:
+		if m.g.run.Err() != nil {
+			return nil // while it is closed: its questions would wait in vain for answers
+		}
 		err = m.gain(m.g.run, e.Partitions)
 	case client.RevokedPartitions:
 		err = m.lose(m.g.run, e.Partitions)
@@ -319,6 +324,13 @@ func (m *member) lose(ctx context.Context, tps []client.TopicPartition) error {
 	}
 	begun := time.Now()
 	m.g.owner.Lose(within, names(parts))
+	// A commit that nobody waits for any more may still be on its way, or wait
+	// for the coordinator to come back. Once this member has joined again it
+	// would go out in its name, and the broker would put it over what the next
+	// owner has committed. So it is waited for before the partitions are let go.
+	for _, p := range parts {
+		p.commits.Wait()
+	}
 	m.g.mu.Lock()
 	for _, p := range parts {
 		delete(m.g.index, p.name)
