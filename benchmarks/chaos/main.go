@@ -116,6 +116,9 @@ func newEnv(ctx context.Context, dir, bin, root string, out io.Writer) (*env, er
 	if err != nil {
 		return nil, fmt.Errorf("%w: run make build first", err)
 	}
+	if _, err := os.Stat(filepath.Join(root, "deploy/examples/rules")); err != nil {
+		return nil, fmt.Errorf("%w: run it from the root of the repository", err)
+	}
 	e := &env{dir: dir, bin: bin, root: root, out: out}
 	if e.broker, err = kafkatest.Launch(dir); err != nil {
 		return nil, err

@@ -157,12 +157,14 @@ func (r *run) disturb(ctx context.Context) error {
 	}
 	start := time.Now()
 	for slot, n := range r.nodes {
-		if slot < r.processes {
-			if err := n.start(false); err != nil {
-				return errors.Join(err, group.Wait())
+		group.Go(func() error {
+			if slot < r.processes {
+				if err := n.start(false); err != nil {
+					return err
+				}
 			}
-		}
-		group.Go(func() error { return r.follow(ctx, start, "process: ", r.schedule.nodes[slot], n.fault) })
+			return r.follow(ctx, start, "process: ", r.schedule.nodes[slot], n.fault)
+		})
 	}
 	group.Go(func() error { return r.follow(ctx, start, "broker: ", r.schedule.broker, r.brokerFault) })
 	group.Go(func() error { return r.follow(ctx, start, "store: ", r.schedule.store, r.store.fault) })
