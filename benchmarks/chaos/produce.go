@@ -18,9 +18,9 @@ type producer struct {
 	acked atomic.Int64
 }
 
-// ackTime bounds the wait for the last acknowledgements, brokers' absences
-// included.
-const ackTime = 2 * time.Minute
+// ackTime bounds the wait for an acknowledgement, absences of the broker and a
+// machine that is busy included.
+const ackTime = 10 * time.Minute
 
 // run produces everything and returns when all is acknowledged. After the first
 // ahead messages it closes begun; the others are spread over the time.

@@ -31,7 +31,7 @@ type plan struct {
 func full() plan {
 	const s, ms = time.Second, time.Millisecond
 	return plan{
-		posts: 2_000_000, partitions: 12, processes: 3, most: 4, faults: 5 * time.Minute, drain: 5 * time.Minute,
+		posts: 2_000_000, partitions: 12, processes: 3, most: 4, faults: 5 * time.Minute, drain: 15 * time.Minute,
 		epochRows: 8000, epochInterval: time.Second, protocol: "classic",
 		pace: pace{
 			session: 6 * s, node: 20 * s, broker: 60 * s, store: 30 * s,
@@ -45,7 +45,7 @@ func full() plan {
 func short() plan {
 	const s, ms = time.Second, time.Millisecond
 	return plan{
-		posts: 80_000, partitions: 12, processes: 3, most: 4, faults: 15 * time.Second, drain: 2 * time.Minute,
+		posts: 80_000, partitions: 12, processes: 3, most: 4, faults: 15 * time.Second, drain: 4 * time.Minute,
 		epochRows: 1500, epochInterval: 400 * ms, protocol: "either",
 		pace: pace{
 			session: 6 * s, node: 5 * s, broker: 12 * s, store: 6 * s,
