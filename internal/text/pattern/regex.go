@@ -17,6 +17,7 @@ type Regex struct {
 	re       *regexp.Regexp
 	literals []string
 	size     int
+	starts   *begins // nil where its matches do not begin with strings that are known
 }
 
 // NewRegex compiles an expression of RE2's syntax. Where folded is set it is
@@ -53,6 +54,9 @@ func NewRegex(expr string, folded bool) (*Regex, error) {
 	if req := required(tree); shortest(req.any) >= MinSubstring {
 		r.literals = shortestOf(req.any)
 	}
+	if b := beginnings(tree); len(r.literals) > 0 && shortest(b) >= MinSubstring {
+		r.starts = newBegins(tree.String(), b)
+	}
 	return r, nil
 }
 
@@ -66,7 +70,14 @@ func (r *Regex) Size() int { return r.size }
 // Find returns the spans of the first limit matches in text, which do not
 // overlap. Each may cost a walk over what is left of the text, so that limit
 // bounds the time for the byte.
-func (r *Regex) Find(text []byte, limit int) [][]int { return r.re.FindAllIndex(text, limit) }
+func (r *Regex) Find(text []byte, limit int) [][]int {
+	if r.starts != nil {
+		if found, ok := r.starts.find(text, limit); ok {
+			return found
+		}
+	}
+	return r.re.FindAllIndex(text, limit)
+}
 
 // foldLiterals folds the literals of a tree in place.
 func foldLiterals(t *syntax.Regexp) {
