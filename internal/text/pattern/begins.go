@@ -33,25 +33,12 @@ func newBegins(expr string, strings []string) *begins {
 const readFactor = 4
 
 // find returns the spans of the first limit matches in text, or that it has read
-// too much.
-func (b *begins) find(text []byte, limit int) (out [][]int, ok bool) {
-	var buf [maxExact]int
-	next := buf[:len(b.strings)] // by string: where it stands next
-	for i := range next {
-		next[i] = -1
-	}
+// too much. Matches are tried where next says: it returns the first place at which
+// one may begin that is not before from, or len(text).
+func (b *begins) find(text []byte, limit int, next func(from int) int) (out [][]int, ok bool) {
 	r := &reader{text: text, left: readFactor*len(text) + 1<<10}
 	for from := 0; len(out) < limit; {
-		at := len(text)
-		for i, s := range b.strings {
-			if next[i] < from {
-				next[i] = len(text)
-				if k := bytes.Index(text[from:], s); k >= 0 {
-					next[i] = from + k
-				}
-			}
-			at = min(at, next[i])
-		}
+		at := next(from)
 		if at == len(text) {
 			break
 		}
@@ -65,6 +52,28 @@ func (b *begins) find(text []byte, limit int) (out [][]int, ok bool) {
 		}
 	}
 	return out, true
+}
+
+// search returns the function that finds the places at which a match may begin in
+// text by a search for each string.
+func (b *begins) search(text []byte) func(from int) int {
+	var next [maxExact]int // by string: where it stands next
+	for i := range b.strings {
+		next[i] = -1
+	}
+	return func(from int) int {
+		at := len(text)
+		for i, s := range b.strings {
+			if next[i] < from {
+				next[i] = len(text)
+				if k := bytes.Index(text[from:], s); k >= 0 {
+					next[i] = from + k
+				}
+			}
+			at = min(at, next[i])
+		}
+		return at
+	}
 }
 
 // match returns the end of the match that begins at i, or i.

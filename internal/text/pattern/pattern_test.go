@@ -366,13 +366,23 @@ func TestRegexFind(t *testing.T) {
 			}
 			limit := 1 + r.IntN(4)
 			want := re.re.FindAllIndex(b, limit)
-			got, ok := re.starts.find(b, limit)
+			got, ok := re.starts.find(b, limit, re.starts.search(b))
+			var places []uint32
+			for i := range b {
+				if slices.ContainsFunc(re.Beginnings(), func(s string) bool { return strings.HasPrefix(string(b[i:]), s) }) {
+					places = append(places, uint32(i))
+				}
+			}
+			if at := re.FindAt(b, places, limit); len(at) != len(want) || !slices.EqualFunc(at, want, slices.Equal[[]int]) {
+				t.Fatalf("%s in %q at %v: %v, want %v", expr, b, places, at, want)
+			}
 			if ok && (len(got) != len(want) || !slices.EqualFunc(got, want, slices.Equal[[]int])) {
 				t.Fatalf("%s in %q: %v, want %v", expr, b, got, want)
 			}
 			byStarts++
 		}
-		if _, ok := re.starts.find(bytes.Repeat([]byte("word "), 10_000), maxExact); !ok {
+		long := bytes.Repeat([]byte("word "), 10_000)
+		if _, ok := re.starts.find(long, maxExact, re.starts.search(long)); !ok {
 			left++
 		}
 	}
