@@ -114,10 +114,7 @@ func (tr *tracing) chunk(w *worker, t *task, err error) {
 		Kind: pipeline.PartChunk, Parent: -1, Begin: t.arrived, End: w.since, Busy: w.since.Sub(w.begun),
 		Records: int64(t.chunk.Records), Bytes: int64(len(t.chunk.Data)), Err: err,
 	})
-	if parent < 0 {
-		return
-	}
-	at := w.begun
+	at := w.begun // without room for the chunk there is none for its steps either: they are counted as left out
 	for i := range w.counts {
 		c := &w.counts[i]
 		if c.nanos == 0 && c.in == 0 {
