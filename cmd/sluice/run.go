@@ -18,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/sluicehq/sluice/internal/admin"
+	"github.com/sluicehq/sluice/pipeline"
 	"github.com/sluicehq/sluice/pipeline/checkpoint"
 	"github.com/sluicehq/sluice/pipeline/config"
 	"github.com/sluicehq/sluice/pipeline/engine"
@@ -101,7 +102,7 @@ func run(ctx context.Context, path string, f *fileFlags, stderr io.Writer, quiet
 	}
 	metrics := engine.NewMetrics()
 	collectors := []prometheus.Collector{metrics}
-	var tracer engine.Tracer // nil, not a nil of a type, when there is none
+	var tracer pipeline.Tracer // nil, not a nil of a type, when there is none
 	x, endTracing, err := startTracing(ctx, b.spec.Tracing, log)
 	if err != nil {
 		return err
