@@ -229,6 +229,7 @@ type variant struct {
 	strategy  string // of the classic protocol
 	consumers int    // in each process
 	mixed     bool   // processes have one of two configs that give the same rows
+	cold      bool   // the faults begin with the processes
 }
 
 func (v variant) String() string {
@@ -239,6 +240,9 @@ func (v variant) String() string {
 	s = fmt.Sprintf("%s, %d consumers a process", s, v.consumers)
 	if v.mixed {
 		s += ", two configs"
+	}
+	if v.cold {
+		s += ", cold"
 	}
 	return s
 }
