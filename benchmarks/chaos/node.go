@@ -202,12 +202,16 @@ func (r *run) writePipeline(dir, source, database string, other bool) (string, e
 			return "", err
 		}
 	}
+	rows, interval := r.epochRows, r.epochInterval
+	if database == r.calm() { // where epochs end makes no difference: larger ones are sooner written
+		rows, interval = 65_536, time.Second
+	}
 	settings := []string{`reconnect.backoff.max.ms: "500"`}
 	if database == r.name && r.grouped() {
 		settings = append(settings, r.variant.settings(r.pace.session)...)
 	}
 	text := fmt.Sprintf(pipelineText, r.broker.Servers, r.name, database, source, "{ "+strings.Join(settings, ", ")+" }",
-		list, r.store.dsn(database), r.epochRows, r.epochInterval)
+		list, r.store.dsn(database), rows, interval)
 	return file, os.WriteFile(file, []byte(text), 0o600)
 }
 
