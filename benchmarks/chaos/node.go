@@ -202,12 +202,16 @@ func (r *run) writePipeline(dir, source, database string, other bool) (string, e
 			return "", err
 		}
 	}
+	rows, interval := r.epochRows, r.epochInterval
+	if database == r.calm() { // where epochs end makes no difference: larger ones are sooner written
+		rows, interval = 65_536, time.Second
+	}
 	settings := []string{`reconnect.backoff.max.ms: "500"`}
 	if database == r.name && r.grouped() {
 		settings = append(settings, r.variant.settings(r.pace.session)...)
 	}
 	text := fmt.Sprintf(pipelineText, r.broker.Servers, r.name, database, source, "{ "+strings.Join(settings, ", ")+" }",
-		list, r.store.dsn(database), r.epochRows, r.epochInterval)
+		list, r.store.dsn(database), rows, interval)
 	return file, os.WriteFile(file, []byte(text), 0o600)
 }
 
@@ -229,6 +233,7 @@ type variant struct {
 	strategy  string // of the classic protocol
 	consumers int    // in each process
 	mixed     bool   // processes have one of two configs that give the same rows
+	cold      bool   // the faults begin with the processes
 }
 
 func (v variant) String() string {
@@ -239,6 +244,9 @@ func (v variant) String() string {
 	s = fmt.Sprintf("%s, %d consumers a process", s, v.consumers)
 	if v.mixed {
 		s += ", two configs"
+	}
+	if v.cold {
+		s += ", cold"
 	}
 	return s
 }

@@ -23,8 +23,9 @@ type producer struct {
 const ackTime = 10 * time.Minute
 
 // run produces everything and returns when all is acknowledged. After the first
-// ahead messages it closes begun; the others are spread over the time.
-func (p *producer) run(ctx context.Context, servers string, idempotent bool, ahead int, over time.Duration, begun chan<- struct{}) (err error) {
+// ahead messages it closes begun; when proceed is closed it goes on, and spreads
+// the others over the time.
+func (p *producer) run(ctx context.Context, servers string, idempotent bool, ahead int, over time.Duration, begun chan<- struct{}, proceed <-chan struct{}) (err error) {
 	defer func() {
 		if begun != nil {
 			close(begun)
@@ -45,7 +46,13 @@ func (p *producer) run(ctx context.Context, servers string, idempotent bool, ahe
 	err = p.in.each(func(m message) error {
 		if sent == ahead && begun != nil {
 			close(begun)
-			begun, start = nil, time.Now()
+			begun = nil
+			select {
+			case <-proceed:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			start = time.Now()
 		}
 		if begun == nil && sent%64 == 0 {
 			due := time.Duration(float64(over) * float64(sent-ahead) / float64(max(p.in.posts-ahead, 1)))

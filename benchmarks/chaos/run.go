@@ -87,7 +87,7 @@ func newRun(p plan, seed uint64, env *env) (*run, error) {
 	}
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	r.variant = variant{
-		protocol: "classic", strategy: pick(rnd, "cooperative-sticky", "cooperative-sticky", "range", "roundrobin"), consumers: 1 + rnd.IntN(2), mixed: p.most > 1 && rnd.IntN(2) == 0,
+		protocol: "classic", strategy: pick(rnd, "cooperative-sticky", "cooperative-sticky", "range", "roundrobin"), consumers: 1 + rnd.IntN(2), mixed: p.most > 1 && rnd.IntN(2) == 0, cold: rnd.IntN(4) == 0,
 	}
 	if p.protocol == "consumer" || p.protocol == "either" && env.broker.Real() && rnd.IntN(2) == 0 {
 		r.variant.protocol, r.variant.strategy = "consumer", ""
@@ -121,12 +121,12 @@ func (r *run) do(ctx context.Context) (*result, error) {
 	ctx, r.fail = context.WithCancelCause(ctx)
 	defer r.fail(nil)
 	r.ctx = ctx
-	res := &result{run: r, begun: time.Now()}
+	res := &result{run: r}
 	if err := r.broker.AddTopic(r.name, r.partitions, nil); err != nil {
 		return nil, err
 	}
 	defer r.endNodes()
-	if err := r.disturb(ctx); err != nil {
+	if err := r.disturb(ctx, res); err != nil {
 		return nil, errors.Join(err, context.Cause(ctx))
 	}
 	res.faults = time.Since(res.begun)
@@ -144,32 +144,61 @@ func (r *run) do(ctx context.Context) (*result, error) {
 }
 
 // disturb produces the input and lets the faults happen.
-func (r *run) disturb(ctx context.Context) error {
+func (r *run) disturb(ctx context.Context, res *result) error {
 	group, ctx := errgroup.WithContext(ctx)
-	begun := make(chan struct{})
+	begun, proceed := make(chan struct{}), make(chan struct{})
 	group.Go(func() error {
-		return r.producer.run(ctx, r.broker.Servers, r.broker.Real(), r.posts/5, r.faults*9/10, begun)
+		return r.producer.run(ctx, r.broker.Servers, r.broker.Real(), r.posts/5, r.faults*9/10, begun, proceed)
 	})
-	select {
-	case <-begun:
-	case <-ctx.Done():
-		return group.Wait()
-	}
-	start := time.Now()
-	for slot, n := range r.nodes {
-		group.Go(func() error {
-			if slot < r.processes {
-				if err := n.start(false); err != nil {
-					return err
-				}
+	group.Go(func() error {
+		select {
+		case <-begun:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		for _, n := range r.nodes[:r.processes] {
+			if err := n.start(false); err != nil {
+				return err
 			}
-			return r.follow(ctx, start, "process: ", r.schedule.nodes[slot], n.fault)
-		})
-	}
-	group.Go(func() error { return r.follow(ctx, start, "broker: ", r.schedule.broker, r.brokerFault) })
-	group.Go(func() error { return r.follow(ctx, start, "store: ", r.schedule.store, r.store.fault) })
-	group.Go(func() error { return sleep(ctx, r.faults) })
+		}
+		if err := r.warmUp(ctx); err != nil {
+			return err
+		}
+		close(proceed)
+		res.begun = time.Now()
+		for slot, n := range r.nodes {
+			group.Go(func() error { return r.follow(ctx, res.begun, "process: ", r.schedule.nodes[slot], n.fault) })
+		}
+		group.Go(func() error { return r.follow(ctx, res.begun, "broker: ", r.schedule.broker, r.brokerFault) })
+		group.Go(func() error { return r.follow(ctx, res.begun, "store: ", r.schedule.store, r.store.fault) })
+		return sleep(ctx, r.faults)
+	})
 	return group.Wait()
+}
+
+// warmUp waits until a first epoch was written, so that the faults hit
+// processes that share partitions. A cold run goes without: its faults hit them
+// while they create tables and join too.
+//
+// Nothing is produced meanwhile, so the input may be looked at.
+func (r *run) warmUp(ctx context.Context) error {
+	all := int64(r.in.count(func(int32) bool { return true }))
+	for end := time.Now().Add(2 * time.Minute); !r.variant.cold; {
+		left, err := r.left(ctx)
+		if err != nil {
+			return err
+		}
+		if left < all {
+			break
+		}
+		if time.Now().After(end) {
+			return errors.New("no process has written an epoch after two minutes")
+		}
+		if err := sleep(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // follow lets the events of one target happen. One that can only be late by

@@ -68,10 +68,24 @@ func (g *group) instance(nth int) client.ConfigMap {
 	return nil
 }
 
-// Close leaves the group.
+// closeTime bounds the leaving of the group: brokers may be away.
+const closeTime = 5 * time.Second
+
+// Close leaves the group. What waits for brokers that are away is given up: a
+// commit whose outcome is not known does no harm, and the group finds out by
+// itself that the member is gone.
 func (g *group) Close(context.Context) error {
-	g.release()
-	g.objects.close()
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		g.release()
+		g.objects.close()
+	}()
+	select {
+	case <-left:
+	case <-time.After(closeTime):
+		g.logger.Warn("kafka: the brokers do not answer: the group takes this process for gone when its session has ended", "group", g.group)
+	}
 	return nil
 }
 
@@ -351,9 +365,18 @@ func (m *member) lose(ctx context.Context, tps []client.TopicPartition) error {
 	// A commit that nobody waits for any more may still be on its way, or wait
 	// for the coordinator to come back. Once this member has joined again it
 	// would go out in its name, and the broker would put it over what the next
-	// owner has committed. So it is waited for before the partitions are let go.
-	for _, p := range parts {
-		p.commits.Wait()
+	// owner has committed. So it is waited for before the partitions are let go,
+	// unless the member does not join again.
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		for _, p := range parts {
+			p.commits.Wait()
+		}
+	}()
+	select {
+	case <-answered:
+	case <-ctx.Done():
 	}
 	m.g.mu.Lock()
 	for _, p := range parts {
