@@ -41,8 +41,10 @@ func newCluster(t *testing.T, parts map[string][]string, yaml string, runs int) 
 		t: t, yaml: strings.Replace(yaml, "lines", "shared", 1),
 		source: &pipelinetest.Cluster{Partitions: parts, ChunkLines: 7},
 		sink:   &pipelinetest.MemorySink{Runs: runs, Overlaps: 2},
-		set: engine.Settings{Workers: 2, EpochRows: 50, EpochInterval: 5 * time.Millisecond, RetryInitial: time.Microsecond, RetryMax: time.Millisecond,
-			DrainTimeout: 10 * time.Second, SnapshotInterval: time.Nanosecond, Lateness: time.Second},
+		set: engine.Settings{
+			Workers: 2, EpochRows: 50, EpochInterval: 5 * time.Millisecond, RetryInitial: time.Microsecond, RetryMax: time.Millisecond,
+			DrainTimeout: 10 * time.Second, SnapshotInterval: time.Nanosecond, Lateness: time.Second,
+		},
 		kills: make([]context.CancelCauseFunc, runs),
 	}
 	for range runs {
