@@ -328,7 +328,7 @@ func (s *session) write(ctx context.Context, k *sinkRun, i int, e *epoch) error 
 	if fit := e.gen.fits[i]; fit != nil {
 		for j, b := range in {
 			if b.Stream == pipeline.Posts {
-				in[j].Record = fit.Record(e.gen.g.Mem, b.Record)
+				in[j].Record = fit.Record(b.Record)
 				defer in[j].Record.Release()
 			}
 		}
