@@ -1,13 +1,23 @@
 package deploy_test
 
 import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sluicehq/sluice/internal/admin"
+	"github.com/sluicehq/sluice/pipeline/config"
 )
 
 // composeFile is what we use of the Compose specification.
@@ -25,6 +35,8 @@ type service struct {
 		Target     string `yaml:"target"`
 	} `yaml:"build"`
 	Command     []string          `yaml:"command"`
+	Entrypoint  []string          `yaml:"entrypoint"`
+	User        string            `yaml:"user"`
 	Environment map[string]string `yaml:"environment"`
 	Ports       []string          `yaml:"ports"`
 	Volumes     []string          `yaml:"volumes"`
@@ -97,17 +109,96 @@ func TestCompose(t *testing.T) {
 	}
 	env := map[string]string{}
 	for k, v := range sluice.Environment {
-		env[k] = required.ReplaceAllString(v, "secret")
+		env[k] = strings.ReplaceAll(required.ReplaceAllString(v, "secret"), "$$", "$")
+	}
+	access := makeAccess(t) // what the service access puts at /run/access
+	for k, v := range env {
+		env[k] = strings.ReplaceAll(v, "/run/access", access)
+	}
+	if !slices.Contains(c.Services["access"].Volumes, "access:/access") || !slices.Equal(c.Services["access"].Entrypoint, []string{"/bin/sh", "/access.sh", "/access"}) {
+		t.Errorf("the service access is %+v", c.Services["access"])
 	}
 	spec, g := build(t, "rules/kafka.yaml", env)
 	if spec.Admin.Listen != "0.0.0.0:9187" || sluice.StopGracePeriod <= spec.Engine.DrainTimeout {
 		t.Errorf("admin %s; %s to stop, and draining takes %s", spec.Admin.Listen, sluice.StopGracePeriod, spec.Engine.DrainTimeout)
 	}
+	if !slices.Contains(sluice.Volumes, "access:/run/access:ro") || !slices.Contains(c.Services["prometheus"].Volumes, "access:/run/access:ro") {
+		t.Error("what the service access makes is not mounted")
+	}
+	checkScrape(t, access, spec)
 	if len(g.Nodes) < 6 {
 		t.Errorf("%d nodes", len(g.Nodes))
 	}
 	if !slices.Contains(sluice.Volumes, "sluice:"+filepath.Dir(spec.Checkpoint.Path)) {
 		t.Errorf("the checkpoint %s is in none of %v", spec.Checkpoint.Path, sluice.Volumes)
+	}
+}
+
+// makeAccess runs the script of the service access and returns its folder.
+func makeAccess(t *testing.T) string {
+	t.Helper()
+	if _, err := exec.LookPath("openssl"); err != nil {
+		t.Skip("openssl is not there: what the admin port is given can not be made")
+	}
+	dir := t.TempDir()
+	for range 2 { // the second time it changes nothing
+		before, _ := os.ReadFile(dir + "/sluice/token")
+		if out, err := exec.CommandContext(t.Context(), "sh", "compose/access.sh", dir).CombinedOutput(); err != nil {
+			t.Fatalf("access.sh: %v\n%s", err, out)
+		}
+		if after, err := os.ReadFile(dir + "/sluice/token"); err != nil || len(before) > 0 && !bytes.Equal(before, after) {
+			t.Fatalf("the token has changed (%v)", err)
+		}
+	}
+	for _, name := range []string{"sluice/key.pem", "sluice/token", "sluice/metrics_token", "prometheus/token"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: %v, mode %v", name, err, info.Mode())
+		}
+	}
+	return dir
+}
+
+// checkScrape serves the admin port with what the service access has made, and
+// scrapes it as prometheus.yaml says.
+func checkScrape(t *testing.T, access string, spec *config.Spec) {
+	t.Helper()
+	a := spec.Admin
+	s, err := admin.Start(admin.Options{
+		Listen: "127.0.0.1:0", Token: a.Token, MetricsToken: a.MetricsToken, Cert: a.TLS.Cert, Key: a.TLS.Key,
+		Ready: func() bool { return true }, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop(context.Background())
+	job := one[prometheusFile](t, "prometheus/prometheus.yaml").Scrape[0]
+	read := func(path string) []byte {
+		data, err := os.ReadFile(strings.Replace(path, "/run/access", access, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(read(job.TLS.CA)) {
+		t.Fatal("the CA file holds no certificate")
+	}
+	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: job.TLS.ServerName}}
+	defer tr.CloseIdleConnections()
+	for path, want := range map[string]int{"/metrics": http.StatusOK, "/debug/pprof/": http.StatusUnauthorized} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, job.Scheme+"://"+s.Addr()+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", job.Authorization.Type+" "+strings.TrimSpace(string(read(job.Authorization.CredentialsFile))))
+		r, err := (&http.Client{Transport: tr}).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		if r.StatusCode != want {
+			t.Errorf("%s with Prometheus' token: %d, want %d", path, r.StatusCode, want)
+		}
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sluicehq/sluice/pipeline/config"
 )
 
 // object is what we use of Kubernetes' objects, of KEDA's ScaledObject and of
@@ -49,6 +51,8 @@ type object struct {
 			Type     string
 			Metadata map[string]string
 		} `yaml:"triggers"`
+		JobLabel  string     `yaml:"jobLabel"`
+		Endpoints []endpoint `yaml:"endpoints"`
 	} `yaml:"spec"`
 
 	Namespace          string              `yaml:"namespace"`
@@ -67,6 +71,21 @@ type meta struct {
 	Name        string
 	Labels      map[string]string
 	Annotations map[string]string
+}
+
+// endpoint is one of a ServiceMonitor.
+type endpoint struct {
+	Port, Scheme  string
+	Authorization struct {
+		Type        string
+		Credentials struct{ Name, Key string }
+	}
+	TLSConfig struct {
+		CA struct {
+			Secret struct{ Name, Key string }
+		}
+		ServerName string `yaml:"serverName"`
+	} `yaml:"tlsConfig"`
 }
 
 type selector struct {
@@ -88,7 +107,7 @@ type resources struct{ Requests, Limits map[string]string }
 
 type probe struct {
 	HTTPGet struct {
-		Path, Port string
+		Path, Port, Scheme string
 	} `yaml:"httpGet"`
 	PeriodSeconds    int `yaml:"periodSeconds"`
 	FailureThreshold int `yaml:"failureThreshold"`
@@ -141,6 +160,10 @@ type template struct {
 				Name  string
 				Items []struct{ Key, Path string }
 			} `yaml:"configMap"`
+			Secret struct {
+				Name string `yaml:"secretName"`
+				Mode int    `yaml:"defaultMode"`
+			}
 		}
 	}
 }
@@ -154,7 +177,7 @@ func TestKubernetes(t *testing.T) {
 	k := read("kustomization.yaml")
 	versions := map[string]string{
 		"Namespace": "v1", "Service": "v1", "StatefulSet": "apps/v1", "PodDisruptionBudget": "policy/v1",
-		"NetworkPolicy": "networking.k8s.io/v1", "ScaledObject": "keda.sh/v1alpha1", "Kustomization": "kustomize.config.k8s.io/v1beta1",
+		"NetworkPolicy": "networking.k8s.io/v1", "ScaledObject": "keda.sh/v1alpha1", "ServiceMonitor": "monitoring.coreos.com/v1", "Kustomization": "kustomize.config.k8s.io/v1beta1",
 	}
 	files, err := filepath.Glob("kubernetes/*.yaml")
 	if err != nil {
@@ -166,7 +189,7 @@ func TestKubernetes(t *testing.T) {
 		if o.APIVersion == "" || versions[o.Kind] != o.APIVersion {
 			t.Errorf("%s: %s %s", f, o.APIVersion, o.Kind)
 		}
-		if optional := name == "scaledobject.yaml" || name == "kustomization.yaml"; slices.Contains(k.Resources, name) == optional {
+		if optional := name == "scaledobject.yaml" || name == "servicemonitor.yaml" || name == "kustomization.yaml"; slices.Contains(k.Resources, name) == optional {
 			t.Errorf("%s: is it among the resources %v?", name, k.Resources)
 		}
 	}
@@ -200,6 +223,9 @@ func TestKubernetes(t *testing.T) {
 		if env[e.Name] = e.Value; e.ValueFrom.SecretKeyRef.Name != "" {
 			env[e.Name] = "http://sluice:secret@clickhouse.clickhouse.svc:8123/sluice"
 		}
+		if ref := e.ValueFrom.SecretKeyRef; ref.Name == "sluice-admin" {
+			env[e.Name] = "a token from the secret, " + ref.Key
+		}
 	}
 	spec, _ := build(t, "rules/kafka.yaml", env)
 	if time := int(spec.Engine.DrainTimeout.Seconds()); pod.TerminationGracePeriodSeconds <= time {
@@ -208,6 +234,7 @@ func TestKubernetes(t *testing.T) {
 	if port := c.Ports[0].ContainerPort; port != 9187 || !strings.HasSuffix(spec.Admin.Listen, ":9187") || read("networkpolicy.yaml").Spec.Ingress[0].Ports[0].Port != port {
 		t.Errorf("ports %v, admin %s", c.Ports, spec.Admin.Listen)
 	}
+	checkAdmin(t, &set, read("servicemonitor.yaml"), read("service.yaml"), spec)
 	if !strings.HasPrefix(spec.Checkpoint.Path, c.VolumeMounts[1].MountPath+"/") || c.VolumeMounts[1].Name != set.Spec.VolumeClaimTemplates[0].Metadata.Name {
 		t.Errorf("the checkpoint %s is not on the claim's mount %+v", spec.Checkpoint.Path, c.VolumeMounts[1])
 	}
@@ -215,6 +242,32 @@ func TestKubernetes(t *testing.T) {
 	if trigger := scaled.Spec.Triggers[0].Metadata; scaled.Spec.MaxReplicaCount < set.Spec.Replicas || trigger["consumerGroup"] != "sluice-"+spec.Pipeline ||
 		trigger["topic"] != env["KAFKA_TOPIC"] || trigger["bootstrapServers"] != env["KAFKA_BROKER"] || scaled.Spec.ScaleTargetRef.Name != set.Metadata.Name {
 		t.Errorf("the ScaledObject does not fit the pipeline: %+v", scaled.Spec)
+	}
+}
+
+// checkAdmin holds the way to the admin port, for probes and Prometheus, to how
+// the pipeline serves it.
+func checkAdmin(t *testing.T, set *object, monitor, service object, spec *config.Spec) {
+	t.Helper()
+	pod := set.Spec.Template.Spec
+	c := pod.Containers[0]
+	a := spec.Admin
+	if strings.HasPrefix(a.Listen, "127.") || a.Token.Reveal() != "a token from the secret, token" || a.MetricsToken.Reveal() != "a token from the secret, metrics_token" {
+		t.Errorf("admin listens on %s, or its tokens are not those of the secret", a.Listen)
+	}
+	mount, vol := c.VolumeMounts[2], pod.Volumes[1]
+	if a.TLS.Cert != mount.MountPath+"/tls.crt" || a.TLS.Key != mount.MountPath+"/tls.key" || !mount.ReadOnly || mount.Name != vol.Name || vol.Secret.Name == "" || vol.Secret.Mode&0o007 != 0 {
+		t.Errorf("certificate %+v, mount %+v of %+v", a.TLS, mount, vol)
+	}
+	for _, p := range []probe{c.StartupProbe, c.ReadinessProbe, c.LivenessProbe} {
+		if p.HTTPGet.Scheme != "HTTPS" {
+			t.Errorf("a probe by %q: the port has TLS", p.HTTPGet.Scheme)
+		}
+	}
+	e := monitor.Spec.Endpoints[0]
+	if e.Port != service.Spec.Ports[0].Name || e.Scheme != "https" || e.Authorization.Credentials.Name != "sluice-admin" || e.Authorization.Credentials.Key != "metrics_token" ||
+		e.TLSConfig.CA.Secret.Name != vol.Secret.Name || e.TLSConfig.ServerName != service.Metadata.Name+".sluice.svc" || service.Metadata.Labels[monitor.Spec.JobLabel] != "sluice" {
+		t.Errorf("the ServiceMonitor %+v does not fit the service and the secrets", monitor.Spec)
 	}
 }
 

@@ -1,6 +1,11 @@
 package deploy_test
 
 import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
@@ -11,7 +16,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sluicehq/sluice/internal/admin"
+	"github.com/sluicehq/sluice/internal/kafka"
+	"github.com/sluicehq/sluice/internal/tracing"
 	"github.com/sluicehq/sluice/pipeline/engine"
+	"github.com/sluicehq/sluice/sinks/alert"
 )
 
 type ruleFile struct {
@@ -36,13 +45,21 @@ var (
 	labelUse   = regexp.MustCompile(`\$labels\.(\w+)`)
 )
 
-// exported returns the labels of each series that the engine's metrics have.
-// Prometheus adds job and instance.
-func exported() map[string][]string {
+// exported returns the labels of each series that the engine's metrics have, and
+// those that the admin port and the tracer add. Prometheus adds job and instance.
+func exported(t *testing.T) map[string][]string {
+	t.Helper()
+	tracer, err := tracing.Start(t.Context(), tracing.Options{Ratio: 1}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tracer.Stop(context.Background())
 	ch := make(chan *prometheus.Desc)
 	go func() {
 		defer close(ch)
 		engine.NewMetrics().Describe(ch)
+		kafka.NewStats("", nil).Describe(ch)
+		(&alert.Sink{}).Describe(ch)
 	}()
 	out := map[string][]string{"up": {"job", "instance"}}
 	for d := range ch {
@@ -52,13 +69,46 @@ func exported() map[string][]string {
 		// What a histogram has beside its name.
 		out[m[1]+"_bucket"] = append(slices.Clone(labels), "le")
 	}
+	for _, m := range sampleForm.FindAllStringSubmatch(scraped(t, tracer), -1) {
+		out[m[1]] = []string{"job", "instance"}
+		for _, l := range matcherOf.FindAllStringSubmatch(m[2], -1) {
+			out[m[1]] = append(out[m[1]], l[1])
+		}
+	}
 	return out
+}
+
+// sampleForm is a sample with labels of the admin port or the tracer.
+var sampleForm = regexp.MustCompile(`(?m)^(sluice_(?:admin|traces)_\w+)\{([^}]*)\}`)
+
+// scraped returns /metrics of an admin port with one more collector.
+func scraped(t *testing.T, c prometheus.Collector) string {
+	t.Helper()
+	s, err := admin.Start(admin.Options{Listen: "127.0.0.1:0", Collectors: []prometheus.Collector{c}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop(context.Background())
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.Addr()+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }
 
 // TestPrometheusRules: every series and label in an expression is one that
 // Sluice has, brackets pair, and an alert says what to do.
 func TestPrometheusRules(t *testing.T) {
-	series := exported()
+	series := exported(t)
 	if len(series) < 20 {
 		t.Fatalf("only %d series: %v", len(series), series)
 	}
@@ -83,7 +133,7 @@ func TestPrometheusRules(t *testing.T) {
 				t.Errorf("%s: %s in %s", r.Alert, fault, r.Expr)
 			}
 			for _, l := range labelUse.FindAllStringSubmatch(r.Annotations["description"]+r.Annotations["summary"], -1) {
-				if !slices.Contains([]string{"instance", "sink", "unit"}, l[1]) || !strings.Contains(r.Expr, l[1]) && strings.Contains(r.Expr, "by (") {
+				if !slices.Contains([]string{"instance", "sink", "unit", "topic", "partition", "target"}, l[1]) || !strings.Contains(r.Expr, l[1]) && strings.Contains(r.Expr, "by (") {
 					t.Errorf("%s: the label %s is not left by %s", r.Alert, l[1], r.Expr)
 				}
 			}
@@ -92,6 +142,10 @@ func TestPrometheusRules(t *testing.T) {
 	if promtool, err := exec.LookPath("promtool"); err != nil {
 		t.Log("promtool is not there: expressions are checked for names, labels and brackets alone")
 	} else if out, err := exec.CommandContext(t.Context(), promtool, "check", "rules", "prometheus/sluice.rules.yaml").CombinedOutput(); err != nil {
+		t.Errorf("promtool: %v\n%s", err, out)
+	} else if out, err := exec.CommandContext(t.Context(), promtool, "test", "rules", "prometheus/sluice.rules.test.yaml").CombinedOutput(); err != nil {
+		t.Errorf("promtool: %v\n%s", err, out)
+	} else if out, err := exec.CommandContext(t.Context(), promtool, "check", "config", "--syntax-only", "prometheus/prometheus.yaml").CombinedOutput(); err != nil {
 		t.Errorf("promtool: %v\n%s", err, out)
 	}
 }
@@ -142,9 +196,69 @@ func checkPromQL(expr string, series map[string][]string) (faults []string) {
 	return faults
 }
 
+// TestKafkaDashboard: every series and label in a query of the dashboard is one
+// that Sluice has, panels do not overlap, and the source of data is Prometheus.
+func TestKafkaDashboard(t *testing.T) {
+	data, err := os.ReadFile("grafana/dashboards/kafka.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type source struct{ Type, UID string }
+	var d struct {
+		UID    string
+		Panels []struct {
+			ID                 int
+			Title, Description string
+			Datasource         source
+			GridPos            struct{ X, Y, W, H int }
+			Targets            []struct {
+				Datasource         source
+				Expr, LegendFormat string
+			}
+		}
+	}
+	if err := json.Unmarshal(data, &d); err != nil {
+		t.Fatal(err)
+	}
+	from := one[struct {
+		APIVersion  int `yaml:"apiVersion"`
+		Datasources []struct{ Name, UID, Type, Access, URL string }
+	}](t, "grafana/provisioning/datasources/prometheus.yaml").Datasources[0]
+	if host, ok := strings.CutPrefix(from.URL, "http://prometheus:"); !ok || host != "9090" || d.UID == "" || len(d.Panels) < 5 {
+		t.Errorf("the source %+v is not the compose file's service, or the dashboard %q has too few panels", from, d.UID)
+	}
+	series, taken := exported(t), map[[2]int]int{}
+	legend := regexp.MustCompile(`\{\{(\w+)\}\}`)
+	for _, p := range d.Panels {
+		if p.Title == "" || p.Description == "" || len(p.Targets) == 0 || p.GridPos.X+p.GridPos.W > 24 {
+			t.Errorf("panel %d lacks title, description or query, or is off the grid", p.ID)
+		}
+		for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
+			if other := taken[[2]int{x, p.GridPos.Y}]; other != 0 {
+				t.Errorf("panels %d and %d overlap", other, p.ID)
+				break
+			}
+			taken[[2]int{x, p.GridPos.Y}] = p.ID
+		}
+		for _, q := range p.Targets {
+			if q.Datasource.UID != from.UID || q.Datasource.Type != from.Type {
+				t.Errorf("panel %q asks %+v", p.Title, q.Datasource)
+			}
+			for _, fault := range checkPromQL(q.Expr, series) {
+				t.Errorf("panel %q: %s in %s", p.Title, fault, q.Expr)
+			}
+			for _, l := range legend.FindAllStringSubmatch(q.LegendFormat, -1) {
+				if !strings.Contains(q.Expr, l[1]) {
+					t.Errorf("panel %q: the label %s is not left by %s", p.Title, l[1], q.Expr)
+				}
+			}
+		}
+	}
+}
+
 // TestCheckPromQL makes sure that the check finds faults.
 func TestCheckPromQL(t *testing.T) {
-	series := exported()
+	series := exported(t)
 	for expr, want := range map[string]string{
 		`rate(sluice_epochs_total[5m]) > 0`:            "",
 		`rate(sluice_epoch_total[5m]) > 0`:             "no series sluice_epoch_total",
@@ -159,19 +273,32 @@ func TestCheckPromQL(t *testing.T) {
 	}
 }
 
+// prometheusFile is what we use of Prometheus' config.
+type prometheusFile struct {
+	Global    map[string]time.Duration
+	RuleFiles []string `yaml:"rule_files"`
+	Alerting  struct{ Alertmanagers []scrape }
+	Scrape    []scrape `yaml:"scrape_configs"`
+}
+
+type scrape struct {
+	Configs       []struct{ Targets []string } `yaml:"static_configs"`
+	Job           string                       `yaml:"job_name"`
+	Scheme        string
+	Authorization struct {
+		Type            string
+		CredentialsFile string `yaml:"credentials_file"`
+	}
+	TLS struct {
+		CA         string `yaml:"ca_file"`
+		ServerName string `yaml:"server_name"`
+	} `yaml:"tls_config"`
+}
+
 // TestPrometheusConfig holds the scrape config and Alertmanager's to the
 // services of the compose file.
 func TestPrometheusConfig(t *testing.T) {
-	type static struct {
-		Configs []struct{ Targets []string } `yaml:"static_configs"`
-		Job     string                       `yaml:"job_name"`
-	}
-	p := one[struct {
-		Global    map[string]time.Duration
-		RuleFiles []string `yaml:"rule_files"`
-		Alerting  struct{ Alertmanagers []static }
-		Scrape    []static `yaml:"scrape_configs"`
-	}](t, "prometheus/prometheus.yaml")
+	p := one[prometheusFile](t, "prometheus/prometheus.yaml")
 	c := one[composeFile](t, "compose/compose.yaml")
 	for _, s := range append(p.Scrape, p.Alerting.Alertmanagers...) {
 		host, _, _ := strings.Cut(s.Configs[0].Targets[0], ":")

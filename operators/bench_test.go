@@ -40,18 +40,31 @@ const (
 // dataDir returns the folder of the test data, or skips.
 func dataDir(tb testing.TB) string {
 	tb.Helper()
-	dir := os.Getenv("SLUICE_DATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "shared", "data")
-	}
-	if _, err := os.Stat(dir); err != nil {
+	dir, err := dataFolder()
+	if err != nil {
 		tb.Skipf("no test data: %v; set SLUICE_DATA", err)
 	}
 	return dir
 }
 
-// realPosts returns real posts, every n-th of the file's first ones.
+// dataFolder returns the folder of the test data, which may not be there.
+func dataFolder() (string, error) {
+	dir := os.Getenv("SLUICE_DATA")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "shared", "data")
+	}
+	_, err := os.Stat(dir)
+	return dir, err
+}
+
+// realPosts returns real posts, every 7th of the file's first ones.
 func realPosts(tb testing.TB) []post {
+	tb.Helper()
+	return realPostsOf(tb, 7, benchPosts)
+}
+
+// realPostsOf returns at most n real posts, one of each few of the file's first ones.
+func realPostsOf(tb testing.TB, few, n int) []post {
 	tb.Helper()
 	f, err := os.Open(filepath.Join(dataDir(tb), "posts", "ira_to_2016-06.jsonl.zst"))
 	if err != nil {
@@ -66,8 +79,8 @@ func realPosts(tb testing.TB) []post {
 	sc := bufio.NewScanner(z)
 	sc.Buffer(nil, 1<<20)
 	var out []post
-	for i := 0; sc.Scan() && len(out) < benchPosts; i++ {
-		if i%7 != 0 {
+	for i := 0; sc.Scan() && len(out) < n; i++ {
+		if i%few != 0 {
 			continue
 		}
 		var p struct{ Text string }

@@ -283,6 +283,7 @@ type RuleInfo struct {
 	Labels    []string
 	Condition string // as the rule file writes it
 	File      string // where the rule stands
+	Runbook   string // https address of what to do about it; "" none
 }
 
 // RuleLister is implemented by the Plan of a step that applies rules.
@@ -290,7 +291,8 @@ type RuleLister interface {
 	Rules() []RuleInfo
 }
 
-// RuleRegistrar is implemented by sinks that keep a register of rules. It is
+// RuleRegistrar is implemented by sinks that keep a register of rules, or tell
+// more of them than detections do. It is
 // told after Open, before the first write, and again after a reload, while no
 // write is under way and before the first one with rows of the new rules.
 // Telling it the same again is harmless.

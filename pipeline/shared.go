@@ -18,7 +18,7 @@ type Shared interface {
 	// returns nil. A process that the partition was taken from must not succeed.
 	// Record is called for a partition between Gain and the end of Lose only,
 	// from any goroutine, but by one at a time for a partition.
-	Record(ctx context.Context, partition string, p Progress) error
+	Record(ctx context.Context, partition string, p Recorded) error
 	// Offer makes contents available to all processes under their hash. It may
 	// be called again for the same ones; contents that were not offered for
 	// several days may be forgotten.
@@ -34,8 +34,8 @@ type SharedPlan interface {
 	Shared() bool
 }
 
-// Progress is how far a partition has come.
-type Progress struct {
+// Recorded is what is recorded of a partition: how far it has come.
+type Recorded struct {
 	Committed Position  // everything before is durable in every sink; empty when nothing was begun
 	Pending   []Pending // epochs that may be half written, in order; the first begins at Committed
 }
@@ -52,7 +52,7 @@ type Owner interface {
 	// recorded of each; one whose Committed is empty begins where the source
 	// says. The answer tells where each is to be read from, and its term, which
 	// its chunks must carry. No chunk of them comes before. An error is final.
-	Gain(ctx context.Context, partitions map[string]Progress) (map[string]Resume, error)
+	Gain(ctx context.Context, partitions map[string]Recorded) (map[string]Resume, error)
 	// Lose tells that partitions are to be given up. It returns when what was
 	// read of them is durable and recorded, or, when ctx ends before, is fenced:
 	// after Lose nothing of them is recorded any more, and the process that gets

@@ -55,25 +55,32 @@ func both[V any](old, next map[string]V, f func(key string, was, is V, had, has 
 }
 
 func stepChanges(old, next *graph.Graph) (out []change) {
-	both(stepsOf(old), stepsOf(next), func(name string, was, is string, had, has bool) {
+	both(stepsOf(old), stepsOf(next), func(name string, was, is step, had, has bool) {
 		switch {
 		case !had:
 			out = append(out, change{what: "step added", attrs: []any{"step", name}})
 		case !has:
 			out = append(out, change{what: "step removed", attrs: []any{"step", name}})
 		case was != is:
-			out = append(out, change{what: "step changed", attrs: []any{"step", name}})
+			attrs := []any{"step", name}
+			if was.kind == is.kind {
+				attrs = append(attrs, "keys", keysChanged(was.shown, is.shown))
+			}
+			out = append(out, change{what: "step changed", attrs: attrs})
 		}
 	})
 	return out
 }
 
+// step is a step's settings, as they are written and as they may be shown.
+type step struct{ kind, settings, shown string }
+
 // stepsOf returns the settings of each step.
-func stepsOf(g *graph.Graph) map[string]string {
-	out := map[string]string{}
+func stepsOf(g *graph.Graph) map[string]step {
+	out := map[string]step{}
 	for i, n := range g.Nodes {
 		if i != graph.Root {
-			out[n.Name] = n.Kind + " " + n.Settings()
+			out[n.Name] = step{n.Kind, n.Settings(), n.Shown()}
 		}
 	}
 	return out

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -49,8 +50,8 @@ func TestDifference(t *testing.T) {
 		{"nothing", "p.yaml", "", "", nil},
 		{"a comment", "terms.txt", "", "# now with a comment\n", nil},
 		{"terms", "terms.txt", "one\ntwo\n", "two\nthree\nfour\n", []string{"list changed [step match list terms old V new V terms_added 2 terms_removed 1]"}},
-		{"terms of the config", "p.yaml", "[snow]", "[snow, ice]", []string{"step changed [step match]", "list changed [step match list few old V new V]"}},
-		{"a list more", "p.yaml", "few:", "more: { terms: [x] }, few:", []string{"step changed [step match]", "list added [step match list more version V]"}},
+		{"terms of the config", "p.yaml", "[snow]", "[snow, ice]", []string{"step changed [step match keys lists.few.terms.1: added ice]", "list changed [step match list few old V new V]"}},
+		{"a list more", "p.yaml", "few:", "more: { terms: [x] }, few:", []string{"step changed [step match keys lists.more.terms.0: added x]", "list added [step match list more version V]"}},
 		{"a rule less", "x.rules.yaml", differenceRules[strings.Index(differenceRules, "- {id: b"):], "", []string{"rule removed [rule b version 4]"}},
 		{"a rule more", "x.rules.yaml", "", "- {id: c, version: 7, owner: me, mode: shadow, severity: low, when: match.few > 1}\n", []string{"rule added [rule c version 7 mode shadow]"}},
 		{"a rule's version", "x.rules.yaml", "version: 4", "version: 5", []string{"rule changed [rule b old 4 new 5 mode live]"}},
@@ -160,9 +161,54 @@ func TestSameSettings(t *testing.T) {
 		t.Error(err)
 	}
 	err := sameSettings(parse("engine: {workers: 2}\nlog: {level: debug}\n"), parse(""))
-	want := "p.yaml: engine has changed\np.yaml: log has changed; that takes effect when the pipeline is stopped and started again"
+	want := "p.yaml: engine.workers has changed\np.yaml: log.level has changed; that takes effect when the pipeline is stopped and started again"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
+	}
+	err = sameSettings(parse("admin: {token: a-token-of-some-length}\ntracing: {headers: {a: hidden}, ratio: 0.5}\n"), parse("admin: {token: another-token-is-here}\n"))
+	want = "p.yaml: admin.token has changed\np.yaml: tracing.headers has changed\np.yaml: tracing.ratio has changed; that"
+	if err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// TestKeysChanged names what differs between two settings of a step, as they
+// may be shown.
+func TestKeysChanged(t *testing.T) {
+	many := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `,"k%02d":%d`, i, i)
+		}
+		return "{" + strings.TrimPrefix(b.String(), ",") + "}"
+	}
+	for _, c := range []struct{ was, is, want string }{
+		{`{"a":1,"b":{"c":"x"}}`, `{"a":2,"b":{"d":true}}`, "a: 1 -> 2, b.c: removed x, b.d: added true"},
+		{`{"l":["x","y"]}`, `{"l":["x","z"]}`, "l.1: y -> z"},
+		{`{"n":9007199254740993}`, `{"n":9007199254740992}`, "n: 9007199254740993 -> 9007199254740992"},
+		{`{"s":"[secret]"}`, `{"s":"[secret]"}`, "a value that is not shown"},
+		{`{}`, `{"s":"` + strings.Repeat("é", 100) + `"}`, "s: added " + strings.Repeat("é", 30) + "…"},
+		{`{}`, many(13), "k00: added 0, k01: added 1, k02: added 2, k03: added 3, k04: added 4, k05: added 5, k06: added 6, k07: added 7, k08: added 8, k09: added 9, and 3 more"},
+	} {
+		if got := keysChanged(c.was, c.is); got != c.want {
+			t.Errorf("%s, then %s: %q, want %q", c.was, c.is, got, c.want)
+		}
+	}
+}
+
+// TestHistory keeps the last attempts, the newest first, and bounds each.
+func TestHistory(t *testing.T) {
+	var h history
+	for i := range maxAttempts + 5 {
+		h.add(attempt{Why: fmt.Sprint(i), Changes: []change{{what: "rule changed", warn: true, attrs: []any{"rule", "a", "old", 1, "new", 2}}}})
+	}
+	h.add(attempt{Why: "last", Changes: make([]change, maxChanges+7), Errors: make([]string, maxErrors+2)})
+	if len(h.list) != maxAttempts || h.list[1].Why != fmt.Sprint(maxAttempts+4) || len(h.list[0].Changes) != maxChanges || len(h.list[0].Errors) != maxErrors || h.list[0].More != 9 {
+		t.Errorf("%d attempts, the newest with %d changes and %d errors, %d left out", len(h.list), len(h.list[0].Changes), len(h.list[0].Errors), h.list[0].More)
+	}
+	text, err := json.Marshal(h.list[1])
+	if want := `{"at":"0001-01-01T00:00:00Z","why":"20","result":"","seconds":0,"manifest":"","changes":[{"new":2,"old":1,"rule":"a","warning":true,"what":"rule changed"}]}`; err != nil || string(text) != want {
+		t.Errorf("%s %v", text, err)
 	}
 }
 

@@ -23,6 +23,9 @@ const (
 	settleTries = 25
 )
 
+// maxLogged is how many changes of one reload the log tells of.
+const maxLogged = 200
+
 // reloader takes up changed files while the pipeline runs. It has a goroutine
 // of its own, which builds a graph from the files and hands it to the engine;
 // what runs is touched only when all of that has gone well.
@@ -37,6 +40,8 @@ type reloader struct {
 	current *built          // what runs
 	running checkpoint.Hash // its manifest
 	watch   *graph.Watch    // the files as they were looked at last
+
+	history history
 
 	mark  string // of the last look, if that found a change
 	looks int    // how many in a row have
@@ -115,22 +120,30 @@ func (r *reloader) reload(ctx context.Context, why string) {
 	}
 	r.watch = watch
 	took := time.Since(begun)
+	tell := func(result engine.ReloadResult, errs []string) {
+		r.metrics.Reloaded(result, took)
+		r.history.add(attempt{At: begun.UTC(), Why: why, Result: result, Seconds: took.Seconds(), Manifest: r.running, Changes: changes, Errors: errs})
+	}
 	switch {
 	case err == nil:
-		r.metrics.Reloaded(engine.ReloadApplied, took)
+		tell(engine.ReloadApplied, nil)
 		r.log.Info("reload: in force from the next epoch on", "why", why, "manifest", r.running, "changes", len(changes), "took", took.Round(time.Millisecond))
-		for _, c := range changes {
+		for _, c := range changes[:min(len(changes), maxLogged)] {
 			c.log(r.log)
 		}
+		if more := len(changes) - maxLogged; more > 0 {
+			r.log.Info("reload: more has changed; GET /reloads of the admin port has it", "changes", more)
+		}
 	case errors.Is(err, errUnchanged):
-		r.metrics.Reloaded(engine.ReloadUnchanged, took)
+		tell(engine.ReloadUnchanged, nil)
 		r.log.Info("reload: nothing has changed", "why", why, "manifest", r.running)
 	case errors.Is(err, engine.ErrEnded), ctx.Err() != nil:
 		// The run is over: the next one begins with the files as they are.
 	default:
-		r.metrics.Reloaded(engine.ReloadRefused, took)
+		lines := strings.Split(err.Error(), "\n")
+		tell(engine.ReloadRefused, lines)
 		r.log.Error("reload: refused; what ran goes on", "why", why, "manifest", r.running)
-		for line := range strings.SplitSeq(err.Error(), "\n") {
+		for _, line := range lines {
 			r.log.Error("reload: refused", "error", line)
 		}
 	}
@@ -177,20 +190,8 @@ func (r *reloader) attempt(ctx context.Context, watch *graph.Watch) ([]change, e
 // sameSettings refuses changes of what is read at the start only.
 func sameSettings(now, was *config.Spec) error {
 	var errs []error
-	for _, section := range []struct {
-		name string
-		same bool
-	}{
-		{"pipeline", now.Pipeline == was.Pipeline},
-		{"engine", now.Engine == was.Engine},
-		{"checkpoint", now.Checkpoint == was.Checkpoint},
-		{"reload", now.Reload == was.Reload},
-		{"admin", now.Admin == was.Admin},
-		{"log", now.Log == was.Log},
-	} {
-		if !section.same {
-			errs = append(errs, fmt.Errorf("%s: %s has changed", now.Path, section.name))
-		}
+	for _, key := range config.Changed(now, was) {
+		errs = append(errs, fmt.Errorf("%s: %s has changed", now.Path, key))
 	}
 	if len(errs) == 0 {
 		return nil

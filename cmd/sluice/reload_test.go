@@ -217,6 +217,7 @@ func TestReloadWhileRunning(t *testing.T) {
 	r.metrics(map[string]string{
 		`sluice_reload_total{result="applied"}`: "2", `sluice_reload_total{result="refused"}`: "1", "sluice_reload_last_successful": "1",
 	})
+	r.reloads("applied, rule changed <nil> found", `refused, did you mean "match.terms"`, "applied, list changed terms <nil>")
 
 	// The config gets another list; then the source, which needs a restart.
 	more := strings.Replace(reloadPipeline, "lists: {", "lists: { others: { terms: [nothing] },", 1)
@@ -268,11 +269,22 @@ func TestReloadWhileRunning(t *testing.T) {
 // metrics compares values that the process shows.
 func (r *reloadRig) metrics(want map[string]string) {
 	r.t.Helper()
-	m := regexp.MustCompile(`admin server listens" address=(\S+)`).FindStringSubmatch(r.log.String())
-	if m == nil {
+	text := r.ask("/metrics")
+	for name, value := range want {
+		if !strings.Contains(text, "\n"+name+" "+value+"\n") {
+			r.t.Errorf("no %s %s among the metrics:\n%s", name, value, text)
+		}
+	}
+}
+
+// ask reads a page of the admin port.
+func (r *reloadRig) ask(path string) string {
+	r.t.Helper()
+	all := regexp.MustCompile(`admin server listens" address=(\S+)`).FindAllStringSubmatch(r.log.String(), -1)
+	if all == nil {
 		r.t.Fatalf("no admin server in the log:\n%s", r.log.String())
 	}
-	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, "http://"+m[1]+"/metrics", nil)
+	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, "http://"+all[len(all)-1][1]+path, nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -285,10 +297,37 @@ func (r *reloadRig) metrics(want map[string]string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	for name, value := range want {
-		if !strings.Contains(string(text), "\n"+name+" "+value+"\n") {
-			r.t.Errorf("no %s %s among the metrics:\n%s", name, value, text)
+	return string(text)
+}
+
+// reloads compares what the process tells of its reloads, the newest first:
+// results with what changed or what was wrong.
+func (r *reloadRig) reloads(want ...string) {
+	r.t.Helper()
+	var page struct {
+		Reloads []struct {
+			Result  string
+			Changes []map[string]any
+			Errors  []string
 		}
+	}
+	if err := json.Unmarshal([]byte(r.ask("/reloads")), &page); err != nil {
+		r.t.Fatal(err)
+	}
+	var got []string
+	for _, a := range page.Reloads {
+		var line strings.Builder
+		line.WriteString(a.Result)
+		for _, c := range a.Changes {
+			fmt.Fprintf(&line, ", %s %v %v", c["what"], c["list"], c["rule"])
+		}
+		for _, e := range a.Errors {
+			line.WriteString(", " + regexp.MustCompile(`did you mean "[^"]*"`).FindString(e))
+		}
+		got = append(got, line.String())
+	}
+	if !slices.Equal(got, want) {
+		r.t.Errorf("reloads are told as %q, want %q", got, want)
 	}
 }
 

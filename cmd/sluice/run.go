@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/pprof"
@@ -12,10 +13,12 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/sluicehq/sluice/internal/admin"
+	"github.com/sluicehq/sluice/pipeline"
 	"github.com/sluicehq/sluice/pipeline/checkpoint"
 	"github.com/sluicehq/sluice/pipeline/config"
 	"github.com/sluicehq/sluice/pipeline/engine"
@@ -39,7 +42,7 @@ and models that it names, between two epochs and without stopping. So does a
 change of one of these files by itself, unless reload.watch is false. A change
 that is wrong is refused whole, with the errors that validate would print, and
 what ran goes on. The source, the sinks, and the sections engine, checkpoint,
-reload, admin and log can be changed by a restart only. When the terminal that
+reload, admin, tracing and log can be changed by a restart only. When the terminal that
 the run was started from goes away, SIGHUP stops it as SIGTERM does.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -98,29 +101,38 @@ func run(ctx context.Context, path string, f *fileFlags, stderr io.Writer, quiet
 		return err
 	}
 	metrics := engine.NewMetrics()
+	collectors := []prometheus.Collector{metrics}
+	var tracer pipeline.Tracer // nil, not a nil of a type, when there is none
+	x, endTracing, err := startTracing(ctx, b.spec.Tracing, log)
+	if err != nil {
+		return err
+	}
+	defer endTracing()
+	if x != nil {
+		tracer, collectors = x, append(collectors, x)
+	}
+	// From here on only the reloader holds what was built: another may take its
+	// place.
+	r := &reloader{flags: f, path: path, store: store, swapper: engine.NewSwapper(), metrics: metrics, log: log, current: b, running: manifest, watch: b.watch}
 	if b.spec.Admin.Enabled() {
-		srv, err := admin.Start(b.spec.Admin.Listen, metrics, metrics.Ready, log)
+		srv, err := startAdmin(b.spec, collectors, metrics, r, log)
 		if err != nil {
 			return err
 		}
 		defer srv.Stop(context.WithoutCancel(ctx))
-		log.Info("admin server listens", "address", srv.Addr())
 	}
 	begun := time.Now()
 	endProgress := func() {}
 	if !quiet {
 		endProgress = out.progress(metrics)
 	}
-	// From here on only the reloader holds what was built: another may take its
-	// place.
-	r := &reloader{flags: f, path: path, store: store, swapper: engine.NewSwapper(), metrics: metrics, log: log, current: b, running: manifest, watch: b.watch}
 	set := settings(b.spec)
 	redo := rebuild(b.spec, b.graph.Mem, store, log)
 	endReload := r.start(drain, hup, out.hungUp, endDrain)
 	err = unlessStuck(abort, func() error {
 		return engine.Run(drain, engine.Options{
 			Settings: set, Graph: r.first(), Store: store, Manifest: manifest, Swapper: r.swapper,
-			Rebuild: redo, Abort: abort, Metrics: metrics, Logger: log,
+			Rebuild: redo, Abort: abort, Metrics: metrics, Logger: log, Tracer: tracer,
 		})
 	})
 	endReload()
@@ -129,6 +141,27 @@ func run(ctx context.Context, path string, f *fileFlags, stderr io.Writer, quiet
 		out.summary(metrics.Totals(), time.Since(begun), err)
 	}
 	return err
+}
+
+// startAdmin begins to serve metrics, health and what reloads have changed.
+func startAdmin(spec *config.Spec, collectors []prometheus.Collector, m *engine.Metrics, r *reloader, log *slog.Logger) (*admin.Server, error) {
+	a := spec.Admin
+	path := func(p string) string {
+		if p == "" {
+			return ""
+		}
+		return spec.Resolve(p)
+	}
+	srv, err := admin.Start(admin.Options{
+		Listen: a.Listen, Token: a.Token, MetricsToken: a.MetricsToken, OpenMetrics: a.OpenMetrics,
+		Cert: path(a.TLS.Cert), Key: path(a.TLS.Key), ClientCA: path(a.TLS.ClientCA),
+		Collectors: collectors, Ready: m.Ready, Reloads: r.history.told, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	log.Info("admin server listens", "address", srv.Addr(), "tls", a.TLS.Cert != "", "token", a.Token != "")
+	return srv, nil
 }
 
 // abortGrace is how long a run may take to end after the order to end at once.

@@ -384,6 +384,114 @@ FROM
 )
 GROUP BY rule_id, rule_version;
 
+CREATE TABLE IF NOT EXISTS sluice.alerts ON CLUSTER '{cluster}'
+(
+    `pipeline`     LowCardinality(String),
+    `sink`         LowCardinality(String),
+    `route`        LowCardinality(String),
+    `alert_id`     String,
+    `sequence`     UInt32,
+    `status`       LowCardinality(String),
+    `group_id`     String,
+    `group.name`   Array(LowCardinality(String)),
+    `group.value`  Array(String),
+    `rule_id`      LowCardinality(String),
+    `rule_version` UInt32,
+    `kind`         LowCardinality(String),
+    `owner`        LowCardinality(String),
+    `severity`     LowCardinality(String),
+    `labels`       Array(LowCardinality(String)),
+    `detections`   UInt64,
+    `authors`      UInt64,
+    `per_minute`   Float32,
+    `opening_at`   DateTime64(3, 'UTC'),
+    `first_seen`   DateTime64(3, 'UTC'),
+    `last_seen`    DateTime64(3, 'UTC'),
+    `detected_at`  DateTime64(3, 'UTC'),
+    `made_at`      DateTime64(3, 'UTC'),
+    `runbook`      String
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
+ORDER BY (alert_id, sequence);
+
+-- The row with the latest at says how it stands.
+CREATE TABLE IF NOT EXISTS sluice.alert_deliveries ON CLUSTER '{cluster}'
+(
+    `pipeline` LowCardinality(String),
+    `sink`     LowCardinality(String),
+    `alert_id` String,
+    `sequence` UInt32,
+    `target`   LowCardinality(String),
+    `status`   LowCardinality(String),
+    `rule_id`  LowCardinality(String),
+    `result`   LowCardinality(String),
+    `attempts` UInt32,
+    `detail`   String,
+    `made_at`  DateTime64(3, 'UTC'),
+    `at`       DateTime64(3, 'UTC')
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}', at)
+ORDER BY (alert_id, sequence, target);
+
+-- Each alert as its last message has it.
+CREATE VIEW IF NOT EXISTS sluice.alerts_now ON CLUSTER '{cluster}' AS
+SELECT
+    rule_id,
+    alert_id,
+    pipeline,
+    sink,
+    route,
+    status,
+    kind,
+    owner,
+    severity,
+    labels,
+    `group.name`,
+    `group.value`,
+    detections,
+    authors,
+    per_minute,
+    first_seen,
+    last_seen,
+    detected_at,
+    made_at,
+    runbook
+FROM sluice.alerts FINAL
+WHERE status != 'acknowledged'
+ORDER BY alert_id, sequence DESC
+LIMIT 1 BY alert_id;
+
+-- From the post that opened an alert to its detection, and on to the first
+-- target that took a message about it. An alert that nobody was told of has no
+-- row here.
+CREATE VIEW IF NOT EXISTS sluice.time_to_alert ON CLUSTER '{cluster}' AS
+SELECT
+    rule_id,
+    toStartOfHour(opening_at) AS hour,
+    count() AS alerts,
+    quantileTDigest(0.5)(dateDiff('millisecond', opening_at, detected_at) / 1000) AS detected_p50_seconds,
+    quantileTDigest(0.99)(dateDiff('millisecond', opening_at, detected_at) / 1000) AS detected_p99_seconds,
+    quantileTDigest(0.5)(dateDiff('millisecond', detected_at, told_at) / 1000) AS told_p50_seconds,
+    quantileTDigest(0.99)(dateDiff('millisecond', detected_at, told_at) / 1000) AS told_p99_seconds,
+    quantileTDigest(0.5)(dateDiff('millisecond', opening_at, told_at) / 1000) AS p50_seconds,
+    quantileTDigest(0.99)(dateDiff('millisecond', opening_at, told_at) / 1000) AS p99_seconds,
+    max(dateDiff('millisecond', opening_at, told_at) / 1000) AS max_seconds
+FROM
+(
+    SELECT alert_id, argMin(rule_id, sequence) AS rule_id, min(opening_at) AS opening_at, min(detected_at) AS detected_at
+    FROM sluice.alerts FINAL
+    WHERE kind != 'meta'
+    GROUP BY alert_id
+) AS opened
+INNER JOIN
+(
+    SELECT alert_id, min(at) AS told_at
+    FROM sluice.alert_deliveries FINAL
+    WHERE result = 'sent'
+    GROUP BY alert_id
+) AS told USING (alert_id)
+GROUP BY rule_id, hour;
+
 CREATE TABLE IF NOT EXISTS sluice.posts_all ON CLUSTER '{cluster}' AS sluice.posts
 ENGINE = Distributed('{cluster}', sluice, posts);
 
@@ -401,6 +509,12 @@ ENGINE = Distributed('{cluster}', sluice, epochs);
 
 CREATE TABLE IF NOT EXISTS sluice.feedback_all ON CLUSTER '{cluster}' AS sluice.feedback
 ENGINE = Distributed('{cluster}', sluice, feedback);
+
+CREATE TABLE IF NOT EXISTS sluice.alerts_all ON CLUSTER '{cluster}' AS sluice.alerts
+ENGINE = Distributed('{cluster}', sluice, alerts);
+
+CREATE TABLE IF NOT EXISTS sluice.alert_deliveries_all ON CLUSTER '{cluster}' AS sluice.alert_deliveries
+ENGINE = Distributed('{cluster}', sluice, alert_deliveries);
 
 CREATE TABLE IF NOT EXISTS sluice.posts_by_minute_all ON CLUSTER '{cluster}' AS sluice.posts_by_minute
 ENGINE = Distributed('{cluster}', sluice, posts_by_minute);

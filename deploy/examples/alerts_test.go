@@ -23,15 +23,26 @@ import (
 )
 
 // TestAlerts runs alerts.yaml into a store and a receiver. Each alert's SQL
-// must show as many detections as the alert counts, for groups by a rule and by
-// columns that posts fill.
+// must show as many detections as the alert counts, for groups by a rule, by
+// columns that posts fill, and of routes that take from one another. The store
+// must have a row for each message and for its delivery.
 func TestAlerts(t *testing.T) {
-	for _, by := range []string{"[rule_id]", "[author_id, rule_version]", "[labels, text_hash, kind]"} {
-		t.Run(by, func(t *testing.T) { testAlerts(t, by) })
+	for name, sets := range map[string][]string{
+		"rule":    {"by=[rule_id]"},
+		"author":  {"by=[author_id, rule_version]"},
+		"content": {"by=[labels, text_hash, kind]"},
+		"routes": {
+			"by=[rule_id]", "default=[local]",
+			`routes=[{name: terms, match: ['label =~ "extremism/.*"', "severity >= medium", "rule != recruitment-link"], targets: [local], by: [labels]},` +
+				` {name: copied, match: ["label !~ spam/.*", "rule =~ recruit.*"], targets: [local], continue: true, by: [rule_id, author_id]},` +
+				` {name: high, match: ["severity > medium", "kind = rule", "owner != nobody", "label != spam/copypasta"], targets: [local]}]`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) { testAlerts(t, sets) })
 	}
 }
 
-func testAlerts(t *testing.T, by string) {
+func testAlerts(t *testing.T, sets []string) {
 	reg, err := graph.NewRegistry(sources.All(), operators.All(), []pipeline.Factory{alert.Factory(), store.Factory()})
 	if err != nil {
 		t.Fatal(err)
@@ -55,11 +66,14 @@ func testAlerts(t *testing.T, by string) {
 		}
 	}))
 	defer srv.Close()
-	spec, err := config.Load("alerts.yaml", config.Options{Sets: []string{
-		"source.generate.rows=20000", "source.generate.rate=0", "sinks.0.clickhouse.embedded=null", "sinks.0.clickhouse.dsn=" + dsn,
-		"sinks.1.alert.path=" + t.TempDir(), "sinks.1.alert.by=" + by, "sinks.1.alert.group_wait=1h",
-		"sinks.1.alert.targets.local.webhook.url=" + srv.URL,
-	}})
+	for i := range sets {
+		sets[i] = "sinks.1.alert." + sets[i]
+	}
+	spec, err := config.Load("alerts.yaml", config.Options{Sets: append(sets,
+		"source.generate.rows=20000", "source.generate.rate=0", "sinks.0.clickhouse.embedded=null", "sinks.0.clickhouse.dsn="+dsn,
+		"sinks.1.alert.path="+t.TempDir(), "sinks.1.alert.group_wait=1h",
+		"sinks.1.alert.targets.local.webhook.url="+srv.URL,
+	)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,8 +95,12 @@ func testAlerts(t *testing.T, by string) {
 	defer conn.Close()
 	var told int64
 	checked := 0
+	routed := map[string]int64{}
 	for _, m := range last {
-		told += m.Count
+		routed[m.Route] += m.Count
+		if m.Route != "copied" { // whose detections go on to other routes
+			told += m.Count
+		}
 		if checked++; checked > 50 {
 			continue // enough of queries
 		}
@@ -102,5 +120,18 @@ func testAlerts(t *testing.T, by string) {
 	if told != int64(stored) || told == 0 {
 		t.Errorf("alerts tell of %d detections, the store has %d", told, stored)
 	}
-	t.Logf("%d alerts of %d detections", len(last), told)
+	if n := map[bool]int{true: 4, false: 1}[strings.HasSuffix(t.Name(), "/routes")]; len(routed) != n {
+		t.Errorf("detections by route: %v", routed)
+	}
+	var alerts, detections, sent uint64
+	if err := conn.QueryRow(t.Context(), "SELECT count(), sum(detections) FROM alerts_now").Scan(&alerts, &detections); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.QueryRow(t.Context(), "SELECT uniqExact(alert_id) FROM alert_deliveries FINAL WHERE result = 'sent'").Scan(&sent); err != nil {
+		t.Fatal(err)
+	}
+	if alerts != uint64(len(last)) || detections != uint64(told+routed["copied"]) || sent != alerts {
+		t.Errorf("the store has %d alerts of %d detections, %d of them sent; %d were told of", alerts, detections, sent, len(last))
+	}
+	t.Logf("%d alerts of %d detections, by route %v", len(last), told, routed)
 }

@@ -41,7 +41,7 @@ func runDoc(t *testing.T, conn driver.Conn) {
 			t.Logf("%v %v", r.columns, r.rows[0])
 		}
 	}
-	for _, view := range []string{"hits_by_rule_hour", "time_to_detect", "copy_groups", "evasion_seen", "rule_precision", "feedback"} {
+	for _, view := range []string{"hits_by_rule_hour", "time_to_detect", "copy_groups", "evasion_seen", "rule_precision", "feedback", "time_to_alert", "alerts_now", "alert_deliveries"} {
 		if !strings.Contains(all.String(), view) {
 			t.Errorf("no statement uses %s", view)
 		}

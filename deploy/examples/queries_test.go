@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -17,8 +19,10 @@ import (
 	"github.com/sluicehq/sluice/internal/chdb"
 	"github.com/sluicehq/sluice/operators"
 	"github.com/sluicehq/sluice/pipeline"
+	"github.com/sluicehq/sluice/pipeline/config"
 	"github.com/sluicehq/sluice/pipeline/engine"
 	"github.com/sluicehq/sluice/pipeline/graph"
+	"github.com/sluicehq/sluice/sinks/alert"
 	store "github.com/sluicehq/sluice/sinks/clickhouse"
 	"github.com/sluicehq/sluice/sinks/clickhouse/embedded"
 	"github.com/sluicehq/sluice/sources"
@@ -125,7 +129,7 @@ func ask(ctx context.Context, conn driver.Conn, sql string) (table, error) {
 // The whole example runs into a store, every query answers, and what the rules
 // found is what was planted, in disguise or not.
 func TestQueries(t *testing.T) {
-	reg, err := graph.NewRegistry(sources.All(), operators.All(), []pipeline.Factory{store.Factory()})
+	reg, err := graph.NewRegistry(sources.All(), operators.All(), []pipeline.Factory{store.Factory(), alert.Factory()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +137,21 @@ func TestQueries(t *testing.T) {
 		t.Skip("this build has no rules step")
 	}
 	dsn := startStore(t)
-	spec := load(t, "source.generate.rows=200000", "sinks.0.clickhouse.embedded=null", "sinks.0.clickhouse.dsn="+dsn)
+	hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer hook.Close()
+	text, err := os.ReadFile("firehose.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Alerts are told of too: the queries about them need some.
+	last := "        truth_detail: LowCardinality(String)\n"
+	with := strings.Replace(string(text), last, last+fmt.Sprintf("  - alert: { path: %q, targets: { hook: { allow_private: true, webhook: { url: %q } } } }\n", t.TempDir(), hook.URL), 1)
+	spec, err := config.Parse("firehose.yaml", []byte(with), config.Options{Sets: []string{
+		"source.generate.rows=200000", "sinks.0.clickhouse.embedded=null", "sinks.0.clickhouse.dsn=" + dsn,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	g, err := graph.Build(spec, graph.Options{Registry: reg, Files: graph.NewDirFiles(".")})
 	if err != nil {
 		t.Fatal(err)

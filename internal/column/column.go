@@ -56,6 +56,9 @@ func (c *Fixed[T]) AppendNull() {
 	c.Append(0)
 }
 
+// MakeNull makes value i, which was appended and is not null, null.
+func (c *Fixed[T]) MakeNull(i int) { c.valid.null(c.mem, i) }
+
 // Extend adds n values of undefined content and returns them to be written.
 func (c *Fixed[T]) Extend(n int) []T {
 	if len(c.vals)+n > cap(c.vals) {
@@ -143,6 +146,15 @@ func (c *Strings) Append(b []byte) {
 func (c *Strings) AppendString(s string) {
 	copy(c.Data.Extend(len(s)), s)
 	c.End()
+}
+
+// Extend closes n values and returns their ends in Data to be written: Data is
+// to get, before or after, the bytes up to the last one.
+func (c *Strings) Extend(n int) []int32 {
+	if c.offsets.Len() == 0 {
+		c.offsets.Append(0)
+	}
+	return c.offsets.Extend(n)
 }
 
 // AppendNull adds a null.

@@ -103,8 +103,9 @@ func (m *Model) readWeights(b []byte) error {
 		}
 		m.setTable(h, table)
 	}
-	m.table, m.shift = make([]uint64, buckets), uint(64-m.card.Features.Bits)
-	for i := range m.table {
+	m.table, m.shift = make([]uint64, buckets+1), uint(64-m.card.Features.Bits)
+	m.table[buckets] = noWeights
+	for i := range buckets {
 		w := uint64(noWeights)
 		for h := range heads {
 			w ^= uint64(b[h]) << (8 * h)
@@ -135,7 +136,7 @@ func (m *Model) encode() ([]byte, error) {
 			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(e.p))
 		}
 	}
-	for i := range m.table {
+	for i := range 1 << m.card.Features.Bits {
 		for h := range m.card.Heads {
 			b = append(b, byte(m.weight(h, uint32(i))))
 		}

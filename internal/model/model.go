@@ -102,7 +102,7 @@ const TableSize = 256
 type Model struct {
 	card  Card
 	sum   string   // hex SHA-256 of the file
-	table []uint64 // by bucket: the heads' weights, each plus 128
+	table []uint64 // by bucket: the heads' weights, each plus 128; and one more, of no weights
 	shift uint     // of a hash, for its bucket
 	fast  fast
 }
@@ -120,7 +120,7 @@ func New(card Card, weights [][]int8, calibration [][]float32) (*Model, error) {
 		return nil, err
 	}
 	n := 1 << card.Features.Bits
-	m := &Model{card: card, table: make([]uint64, n), shift: uint(64 - card.Features.Bits)}
+	m := &Model{card: card, table: make([]uint64, n+1), shift: uint(64 - card.Features.Bits)}
 	if len(weights) != len(card.Heads) || len(calibration) != len(card.Heads) {
 		return nil, fmt.Errorf("%d heads with %d sets of weights and %d calibration tables", len(card.Heads), len(weights), len(calibration))
 	}
@@ -248,15 +248,6 @@ func (m *Model) Probability(head int, logit float32) float32 {
 // inverse root of the tokens.
 func (m *Model) logit(head int, sum float32) float32 {
 	return m.fast.bias[head] + float32(m.fast.scale[head]*sum)
-}
-
-// finishPlain is finish without instructions of a kind of processor.
-func (m *Model) finishPlain(sums *[block][MaxHeads]int32, inv *[block]float32, n int, out *[block][MaxHeads]float32) {
-	for h := range m.card.Heads {
-		for i := range n {
-			out[i&(block-1)][h&7] = m.Probability(h&7, m.logit(h&7, float32(sums[i&(block-1)][h&7])*inv[i&(block-1)]))
-		}
-	}
 }
 
 // weight returns a head's weight of a bucket.

@@ -71,7 +71,7 @@ var texts = []string{
 	"", "a", "zorvath", "Zorvath rises with the Krelling dawn, ZORVATH!", "@someone look: https://x.example/y #RiseUp \U0001F525 $ZRV 12,345.67 me@mail.example",
 	"ЗОРВАТ и зорва́т сегодня", "زُورفات في الأخبار", "今日は東京タワーへ", "हिन्दी में", "https://only.example/link", "\u0301\u202e",
 	"exactlysixteench seventeencharsxx " + strings.Repeat("long", 40), strings.Repeat("zorvath krelling \U0001F525 ", 300), strings.Repeat("\U0001F525", 500),
-	strings.Repeat("@a https://b.example ", 100),
+	strings.Repeat("@a https://b.example ", 100), strings.Repeat("krelling dawn ", 700),
 }
 
 // TestSums holds the packed sums of all heads against a plain loop over the
@@ -149,7 +149,11 @@ func blocks(t *testing.T) {
 				for h := range out {
 					out[h] = make([]float32, n)
 				}
-				many.Probabilities(c, out)
+				least, reached := [MaxHeads]float32{0.5, 0.1, 0.9, 1, 0, 2, 0.3, 0.6}, make([]uint8, n)
+				for h := heads; h < MaxHeads; h++ {
+					least[h] = 2
+				}
+				many.Probabilities(c, out, &least, reached)
 				for i := range n {
 					p := c.Post(i)
 					var z, want [MaxHeads]float32
@@ -161,6 +165,9 @@ func blocks(t *testing.T) {
 							sums[h] += int64(m.weight(h, b))
 						}
 						plain := m.Probability(h, m.logit(h, float32(sums[h])*inverseRoot(len(p.Hash))))
+						if (reached[i]>>h&1 == 1) != (plain >= least[h]) {
+							t.Fatalf("%+v, head %d of %d, %q: %v reached %v: %08b", f, h, heads, in[from+i], plain, least[h], reached[i])
+						}
 						if out[h][i] != want[h] || out[h][i] != plain {
 							t.Fatalf("%+v, head %d of %d, %q: %v, alone %v, by the plain loop %v", f, h, heads, in[from+i], out[h][i], want[h], plain)
 						}

@@ -2,67 +2,47 @@ package model
 
 import "encoding/binary"
 
-// addWordsPlain is addWords without instructions of a kind of processor.
-func (s *Scorer) addWordsPlain(c *Columns, from, n int) {
-	p := &s.found
-	var before located
-	for k := range n {
-		end, sums := s.posts[k], &s.sum[k]
-		s.addBuckets(p.buckets[before.buckets:end.buckets], sums)
-		for w := before.words; w < end.words; w++ {
-			e := s.lookUp(c.Buf, p.words.spans[w], p.words.slots[w])
-			if e == nil {
-				s.learn(p.words.at(c.Buf, w), c.Hash[c.Tokens[from+k]+int32(p.words.tokens[w])])
-				e = &s.cache[p.words.slots[w]][0].word
-			}
-			e.add(sums)
-		}
-		before = end
+// short returns a word of hash h: the first size bytes of text, 1 to 16, which
+// has 16 or more. It is valid until the next call.
+func (s *Scorer) short(text []byte, size uint, h uint64) *word {
+	mask := &masks16[size&31]
+	lo, hi := binary.LittleEndian.Uint64(text)&mask[0], binary.LittleEndian.Uint64(text[8:])&mask[1]
+	key, set := [2]uint64{lo, hi}, &s.cache[h>>(64-cacheBits)]
+	if set.keys[0] == key {
+		return &set.words[0]
 	}
+	if set.keys[1] != key {
+		set.keys[1], set.words[1] = set.keys[0], set.words[0]
+		set.keys[0] = key
+		s.weigh(&set.words[0], text[:size], h)
+		return &set.words[0]
+	}
+	return &set.words[1]
 }
 
-// addBuckets adds the weights of buckets to sums.
-func (s *Scorer) addBuckets(buckets []uint32, sums *[MaxHeads]int32) {
-	for len(buckets) > 0 {
-		even, odd := uint64(0), uint64(0)
-		part := buckets[:min(len(buckets), mostBuckets)]
-		for _, b := range part {
-			x := s.m.table[b]
-			even += x & lowBytes
-			odd += x >> 8 & lowBytes
-		}
-		unpack(even, odd, int32(len(part))<<7, sums)
-		buckets = buckets[len(part):]
+// masks16 holds, by number, which bits of two words are of that many bytes; it
+// has 32 elements so that an index needs no check.
+var masks16 = func() (m [32][2]uint64) {
+	for n := range 17 {
+		m[n] = [2]uint64{masks[min(n, 8)], masks[max(n, 8)-8]}
 	}
-}
+	return m
+}()
 
-// lookUp returns a word of up to 16 bytes, or nil if it is not in the cache.
-func (s *Scorer) lookUp(buf []byte, span uint64, slot uint32) *word {
-	at, size := span&(1<<32-1), span>>32
-	lo, hi := padded16(buf[at : at+size])
-	set := &s.cache[slot&(1<<cacheBits-1)]
-	way := 0
-	if (set[0].lo^lo)|(set[0].hi^hi) != 0 {
-		way = 1
+// addLong adds a word of hash h that short does not take.
+func (s *Scorer) addLong(text []byte, h uint64, sums *[MaxHeads]int32) {
+	if len(text) == 0 || len(text) > longBytes {
+		var w word
+		s.weigh(&w, text, h)
+		w.add(sums)
+		return
 	}
-	e := &set[way]
-	if e.lo != lo || e.hi != hi {
-		return nil
+	c := &s.long[h>>(64-longBits)]
+	if key := padded(text); c.text != key {
+		c.text = key
+		s.weigh(&c.word, text, h)
 	}
-	return &e.word
-}
-
-// addLongPlain is addLong without instructions of a kind of processor.
-func (s *Scorer) addLongPlain(buf []byte, spans []uint64, slots []uint32, sums *[MaxHeads]int32) (found int) {
-	for i, span := range spans {
-		at, size := span&(1<<32-1), span>>32
-		c := &s.long[slots[i]&(1<<longBits-1)]
-		if size == 0 || size > longBytes || c.text != padded(buf[at:at+size]) {
-			return i
-		}
-		c.add(sums)
-	}
-	return len(spans)
+	c.add(sums)
 }
 
 // add adds a word to sums.
@@ -78,28 +58,6 @@ func unpack(even, odd uint64, less int32, sums *[MaxHeads]int32) {
 	sums[5] += int32(odd>>32&0xffff) - less
 	sums[6] += int32(even>>48) - less
 	sums[7] += int32(odd>>48) - less
-}
-
-// learn puts a word of up to 16 bytes and of hash h into the cache.
-func (s *Scorer) learn(text []byte, h uint64) {
-	set := &s.cache[h>>(64-cacheBits)]
-	set[1] = set[0]
-	set[0].lo, set[0].hi = padded16(text)
-	s.weigh(&set[0].word, text, h)
-}
-
-// learnLong puts a word of up to longBytes into the cache of long words.
-func (s *Scorer) learnLong(text []byte, h uint64) {
-	c := &s.long[h>>(64-longBits)]
-	c.text = padded(text)
-	s.weigh(&c.word, text, h)
-}
-
-// padded16 returns a word of up to 16 bytes, padded by zeros. Behind its
-// beginning it has as many, in its capacity.
-func padded16(text []byte) (lo, hi uint64) {
-	b, size := text[:16], len(text)
-	return binary.LittleEndian.Uint64(b) & masks[min(size, 8)], binary.LittleEndian.Uint64(b[8:]) & masks[max(size, 8)-8]
 }
 
 // padded returns a word of up to longBytes, padded by zeros.

@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/sluicehq/sluice/internal/visible"
 )
 
 // Files is how rule and list files are read; a pipeline.Files is one.
@@ -283,7 +285,7 @@ func (p *parser) rule(n *yaml.Node) *Rule {
 		case "description":
 			r.Description = p.text(v, key, MaxTextBytes)
 		case "runbook":
-			r.Runbook = p.text(v, key, MaxTextBytes)
+			r.Runbook = p.address(v, key)
 		case "when":
 			p.condition(r, v)
 		case "tests":
@@ -337,6 +339,23 @@ func (p *parser) text(n *yaml.Node, field string, limit int) string {
 		return n.Value
 	}
 	return ""
+}
+
+// hostPattern is a host's name or IPv4 address, and a port.
+var hostPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$`)
+
+// address reads an https address that can be shown to people as a link.
+func (p *parser) address(n *yaml.Node, field string) string {
+	s := p.text(n, field, MaxRunbookBytes)
+	if s == "" {
+		return ""
+	}
+	rest, ok := strings.CutPrefix(s, "https://")
+	host, _, _ := strings.Cut(rest, "/")
+	if !ok || !hostPattern.MatchString(host) || visible.Text(s) != s || strings.ContainsAny(s, " <>\"'`\\") {
+		p.errorf(n, "%s %q: write an address such as https://wiki.example.org/runbooks/spam", field, clip(s, 80))
+	}
+	return s
 }
 
 func (p *parser) version(n *yaml.Node) uint32 {

@@ -16,7 +16,8 @@ const (
 	MaxOwnerBytes     = 128
 	MaxLabels         = 32
 	MaxLabelBytes     = 128
-	MaxTextBytes      = 16 << 10 // description, runbook
+	MaxTextBytes      = 16 << 10 // description
+	MaxRunbookBytes   = 1 << 10
 	MaxConditionRunes = 32 << 10
 	MaxTestsPerRule   = 1000
 )
@@ -60,7 +61,7 @@ type Rule struct {
 	Mode        Mode
 	Labels      []string
 	Description string
-	Runbook     string
+	Runbook     string // https address of what to do about a detection; "" none
 	When        string // the condition, CEL
 	Tests       []Test
 

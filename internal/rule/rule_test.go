@@ -193,7 +193,7 @@ func TestHashCovers(t *testing.T) {
 			t.Errorf("%q -> %q does not change the hash", c.from, c.to)
 		}
 	}
-	same := "# a comment\n- when: 'b'\n  id: a\n  description: words\n  runbook: more words\n  owner: o\n  labels:\n  - x\n  - y\n  severity: low\n"
+	same := "# a comment\n- when: 'b'\n  id: a\n  description: words\n  runbook: https://wiki.example.org/b\n  owner: o\n  labels:\n  - x\n  - y\n  severity: low\n"
 	if hash(base) != hash(same) {
 		t.Error("layout, description, runbook or defaults change the hash")
 	}

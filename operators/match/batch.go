@@ -86,12 +86,19 @@ func (b *batch) add(h hit) bool {
 	if b.inRow >= maxHits {
 		return false
 	}
-	if l := b.terms[h.term].language; l != 0 && !speaks(b.language.At(int(h.row)), b.languages[l]) {
+	if !b.understood(&h) {
 		return true
 	}
 	b.hits = append(b.hits, h)
 	b.inRow++
 	return b.inRow < maxHits
+}
+
+// understood reports whether a hit's term is of the language of the post, or of
+// all languages.
+func (b *batch) understood(h *hit) bool {
+	l := b.terms[h.term].language
+	return l == 0 || speaks(b.language.At(int(h.row)), b.languages[l])
 }
 
 // original returns the bytes of a post's text that bytes from..to of its folded

@@ -63,40 +63,76 @@ func (c *compiler) hidden(b *builder) {
 // disguiseSearch is the terms of the text's views skeleton and squeezed.
 type disguiseSearch struct{ set *disguise.Set }
 
-func (s *disguiseSearch) finder() finder { return &disguiseFinder{disguiseSearch: s} }
+func (s *disguiseSearch) finder() finder {
+	f := &disguiseFinder{disguiseSearch: s}
+	f.suffice = f.suffices
+	return f
+}
 
 type disguiseFinder struct {
 	*disguiseSearch
-	words disguise.Finder
+	words   disguise.Finder
+	suffice func([]disguise.Hit) bool // suffices, bound once
+
+	*batch
+	row  int // the post that is looked at
+	next int // the first of its hits in the folded view
 }
 
 // find adds the terms that are in disguise. The hits of the finder before it are
 // those of the same words in the folded view.
 func (f *disguiseFinder) find(b *batch) {
-	next := b.before
+	f.batch, f.next = b, b.before
 	for row := range b.text.Len() {
-		for next < b.begun && int(b.hits[next].row) < row {
+		for f.next < b.begun && int(b.hits[f.next].row) < row {
+			f.next++
+		}
+		f.row = row
+		f.take(f.words.FindUntil(f.set, b.text.At(row), maxHits, f.suffice), b.add)
+	}
+	f.batch = nil
+}
+
+// suffices reports whether hits, of which none before them is missing, are as many as a post may have.
+func (f *disguiseFinder) suffices(hits []disguise.Hit) bool {
+	n := 0
+	f.take(hits, func(h hit) bool {
+		if f.understood(&h) {
+			n++
+		}
+		return n < maxHits
+	})
+	return n >= maxHits
+}
+
+// take calls add with the hits of the post that count, until it returns false.
+func (f *disguiseFinder) take(hits []disguise.Hit, add func(hit) bool) {
+	next := f.next
+	for i := range hits {
+		h := &hits[i]
+		// Both are ordered by their start: what ends before h ends before all
+		// further ones.
+		for next < f.begun && int(f.hits[next].row) == f.row && f.hits[next].end <= h.Start {
 			next++
 		}
-		for _, h := range f.words.Find(f.set, b.text.At(row)) {
-			if h.Kinds&^undone(b.terms[h.Term].view) != 0 || overlaps(b.hits[next:b.begun], row, &h) {
-				continue
-			}
-			if !b.add(hit{row: int32(row), start: h.Start, end: h.End, term: h.Term, view: shownBy(h.Kinds), disguise: h.Kinds.String()}) {
-				break
-			}
+		if h.Kinds&^undone(f.terms[h.Term].view) != 0 || overlaps(f.hits[next:f.begun], f.row, h) {
+			continue
+		}
+		if !add(hit{row: int32(f.row), start: h.Start, end: h.End, term: h.Term, view: shownBy(h.Kinds), disguise: h.Kinds.String()}) {
+			return
 		}
 	}
 }
 
 // overlaps reports whether one of the hits of a post, with which they begin, is
-// of the same term and shares bytes with h.
+// of the same term and shares bytes with h. Hits are ordered by their start.
 func overlaps(hits []hit, row int, h *disguise.Hit) bool {
-	for _, k := range hits {
-		if int(k.row) != row {
+	for i := range hits {
+		k := &hits[i]
+		if int(k.row) != row || k.start >= h.End {
 			break
 		}
-		if k.term == h.Term && k.start < h.End && h.Start < k.end {
+		if k.term == h.Term && h.Start < k.end {
 			return true
 		}
 	}

@@ -126,7 +126,7 @@ func (p *Plan) Rules() []pipeline.RuleInfo {
 	for i, r := range p.set.Rules {
 		out[i] = pipeline.RuleInfo{
 			ID: r.ID, Version: r.Version, Hash: r.Hash, Owner: r.Owner, Severity: r.Severity, Mode: string(r.Mode),
-			Labels: r.Labels, Condition: r.When, File: r.Pos.File,
+			Labels: r.Labels, Condition: r.When, File: r.Pos.File, Runbook: r.Runbook,
 		}
 	}
 	return out

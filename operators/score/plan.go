@@ -39,7 +39,8 @@ type plan struct {
 	path  string
 	model *model.Model
 	heads []head
-	top   int // reasons of a detection
+	least [model.MaxHeads]float32 // probabilities that are detections: above 1 where there are to be none
+	top   int                     // reasons of a detection
 	post  *detection.Layout
 
 	text, folded, hash, start, end, kind int // positions
@@ -51,7 +52,6 @@ type head struct {
 	list      []byte // its name
 	column    string
 	origin    detection.Origin
-	emits     bool
 }
 
 func newPlan(bc pipeline.BuildContext, c *Config, in *arrow.Schema) (pipeline.Plan, error) {
@@ -97,12 +97,18 @@ func (p *plan) setHeads(c *Config) error {
 			}
 		}
 		p.heads = append(p.heads, head{
-			threshold: t, list: []byte(h.Name), column: pipeline.ColScorePrefix + h.Name, emits: c.Mode != modeOff,
+			threshold: t, list: []byte(h.Name), column: pipeline.ColScorePrefix + h.Name,
 			origin: detection.Origin{
 				Kind: "score", RuleID: pipeline.ColScorePrefix + h.Name, Version: card.Version, Hash: p.model.Sum(),
 				Severity: first(c.Severity, h.Severity, "medium"), Mode: c.Mode, Owner: first(c.Owner, card.Owner), Labels: labels,
 			},
 		})
+	}
+	for i := range p.least {
+		p.least[i] = 2
+		if i < len(p.heads) && c.Mode != modeOff {
+			p.least[i] = p.heads[i].threshold
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Threshold)) {
 		if !slices.Contains(names, name) {

@@ -1,8 +1,8 @@
 package score
 
 import (
-	"cmp"
 	"context"
+	"math/bits"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -24,6 +24,7 @@ type operator struct {
 	*plan
 	scorer  *model.Scorer
 	scores  []*column.Fixed[float32] // by head
+	reached []uint8                  // by row: the heads whose score reached the threshold
 	over    []over
 	offsets fold.Offsets
 	reasons []model.Reason
@@ -59,8 +60,9 @@ func (o *operator) Process(_ context.Context, in pipeline.Batch, emit pipeline.E
 	for h, c := range o.scores {
 		out[h] = c.Extend(n)
 	}
-	o.scorer.Probabilities(&r, out[:len(o.scores)])
-	o.findOver(out[:len(o.scores)])
+	o.reached = slices.Grow(o.reached[:0], n)[:n]
+	o.scorer.Probabilities(&r, out[:len(o.scores)], &o.least, o.reached)
+	o.findOver()
 	var added [model.MaxHeads]arrow.Array
 	for h, c := range o.scores {
 		added[h] = c.NewArray(arrow.PrimitiveTypes.Float32)
@@ -77,22 +79,15 @@ func (o *operator) Process(_ context.Context, in pipeline.Batch, emit pipeline.E
 	return emit(pipeline.Batch{Record: found, Stream: pipeline.Detections})
 }
 
-// findOver finds the scores that reached their thresholds, by row and then by
+// findOver lists the scores that reached their thresholds, by row and then by
 // head.
-func (o *operator) findOver(out [][]float32) {
+func (o *operator) findOver() {
 	o.over = o.over[:0]
-	for h := range o.heads {
-		if !o.heads[h].emits {
-			continue
-		}
-		threshold := o.heads[h].threshold
-		for i, score := range out[h] {
-			if score >= threshold {
-				o.over = append(o.over, over{i, h})
-			}
+	for row, heads := range o.reached {
+		for ; heads != 0; heads &= heads - 1 {
+			o.over = append(o.over, over{row, bits.TrailingZeros8(heads)})
 		}
 	}
-	slices.SortFunc(o.over, func(a, b over) int { return cmp.Or(cmp.Compare(a.row, b.row), cmp.Compare(a.head, b.head)) })
 }
 
 // detections writes one row for each score that reached its threshold.

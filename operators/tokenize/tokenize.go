@@ -79,6 +79,8 @@ type operator struct {
 	tokens     token.Tokens
 	scanned    []token.Row
 	domains    token.Domains
+	links      []token.Link // those of further rows
+	seen       seen
 	hash       *column.Fixed[uint64]
 	start, end *column.Fixed[uint32]
 	kind       *column.Fixed[text.Kind]
@@ -100,6 +102,7 @@ func (o *operator) Process(_ context.Context, in pipeline.Batch, emit pipeline.E
 	o.tokens.Reset()
 	o.tokens.AppendRows(scanned, folded.Data, folded.Offsets)
 	ends, counts, domainEnds := o.rows.Extend(len(scanned)), o.count.Extend(len(scanned)), o.domainRows.Extend(len(scanned))
+	o.links = o.tokens.Links()
 	first, domains := int32(0), int32(0)
 	for i, row := range scanned {
 		ends[i] = row.End
@@ -118,29 +121,30 @@ func (o *operator) Process(_ context.Context, in pipeline.Batch, emit pipeline.E
 // the row's links URL tokens, of which the first token has the number first, in
 // order, each once.
 func (o *operator) addDomains(folded column.StringView, row, first, links int, urls column.StringView, from, to int32) {
-	begin, base := o.domain.Len(), int(folded.Offsets[row])
+	base := int(folded.Offsets[row])
+	o.seen.next(o.domain.Len())
 	for i := from; i < to; i++ {
-		o.addDomain(begin, o.domains.Of(urls.At(int(i))))
+		o.addDomain(o.domains.Of(urls.At(int(i))))
 	}
 	for j := first; links > 0; j++ {
-		if o.tokens.Kind[j] == text.URL {
-			o.addDomain(begin, o.domains.OfFolded(folded.Data, base+int(o.tokens.Start[j]), base+int(o.tokens.End[j])))
-			links--
+		if o.tokens.Kind[j] != text.URL {
+			continue
 		}
+		links--
+		if len(o.links) > 0 && o.links[0].Token == j {
+			o.addDomain(o.links[0].Domain)
+			o.links = o.links[1:]
+			continue
+		}
+		o.addDomain(o.domains.OfFolded(folded.Data, base+int(o.tokens.Start[j]), base+int(o.tokens.End[j])))
 	}
 }
 
-// addDomain adds d to the row of url_domains that begins with element begin.
-func (o *operator) addDomain(begin int, d string) {
-	if d == "" {
-		return
+// addDomain adds d to the row of url_domains.
+func (o *operator) addDomain(d string) {
+	if d != "" && !o.seen.has(o.domain, d) {
+		o.domain.AppendString(d)
 	}
-	for i := begin; i < o.domain.Len(); i++ {
-		if string(o.domain.At(i)) == d {
-			return
-		}
-	}
-	o.domain.AppendString(d)
 }
 
 // arrays returns the finished columns in the order of the schema.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/sluicehq/sluice/pipeline"
 )
 
 // appendJSON writes n before interpolation as canonical JSON: keys sorted, no
@@ -62,4 +64,37 @@ func appendJSONString(b []byte, s string) []byte {
 		i += size
 	}
 	return append(b, '"')
+}
+
+// Shown is [Component.Raw] with what must not be seen replaced: values that
+// were decoded as secrets, and those that came by an environment variable of the
+// config itself. It is for people to read; ask it once the component has been
+// decoded.
+func (c Component) Shown() []byte {
+	if c.node == nil {
+		return nil
+	}
+	return appendJSON(nil, c.masked(c.node))
+}
+
+// masked returns a copy of n that may be shown.
+func (c Component) masked(n *node) *node {
+	out := *n
+	switch n.kind {
+	case mapping:
+		out.fields = make(map[string]*node, len(n.fields))
+		for k, f := range n.fields {
+			out.fields[k] = c.masked(f)
+		}
+	case list:
+		out.items = make([]*node, len(n.items))
+		for i, e := range n.items {
+			out.items[i] = c.masked(e)
+		}
+	default:
+		if n.hidden || c.secrets != nil && c.secrets.has(n) {
+			out.text, out.plain = pipeline.Secret("x").String(), false
+		}
+	}
+	return &out
 }

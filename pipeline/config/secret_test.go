@@ -165,3 +165,32 @@ p.yaml:7:13: sinks.0.s.size: size ${SIZE} is not 13`
 		t.Errorf("a literal secret: %v", err)
 	}
 }
+
+// TestShownHidesSecrets: the settings as people see them have no value that was
+// decoded as a secret, that came by a variable of the config, or by ${...}.
+func TestShownHidesSecrets(t *testing.T) {
+	o := secretWorld()
+	o.Environ = []string{"SLUICE_SINKS__0__S__NOTE=" + canary}
+	spec, err := Parse("p.yaml", []byte("pipeline: p\nsource: s\nsinks: [{ s: { token: 'canary-7f-written', url: 'http://${X}', keys: [canary-7f, b], note: x, plain: here } }]\n"), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c struct {
+		Token pipeline.Secret   `koanf:"token"`
+		URL   string            `koanf:"url"`
+		Keys  []pipeline.Secret `koanf:"keys"`
+		Note  string            `koanf:"note"`
+		Plain string            `koanf:"plain"`
+	}
+	if err := spec.Sinks[0].Decode(&c); err != nil {
+		t.Fatal(err)
+	}
+	got := string(spec.Sinks[0].Shown())
+	want := `{"keys":["[secret]","[secret]"],"note":"[secret]","plain":here,"token":"[secret]","url":"http://${X}"}`
+	if got = strings.ReplaceAll(got, `"here"`, "here"); got != want || leaks(got) {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if c.Token.Reveal() != "canary-7f-written" || !strings.Contains(string(spec.Sinks[0].Raw()), "canary-7f-written") {
+		t.Error("the settings themselves have changed")
+	}
+}

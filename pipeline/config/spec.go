@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net"
 	"path/filepath"
 	"time"
 
@@ -24,6 +23,7 @@ type Spec struct {
 	Checkpoint Checkpoint
 	Reload     Reload
 	Admin      Admin
+	Tracing    Tracing
 	Log        Log
 
 	raw []byte
@@ -65,14 +65,6 @@ type Reload struct {
 	Interval time.Duration `koanf:"interval" doc:"Time between two looks at the files." min:"10ms" max:"1d"`
 }
 
-// Admin is the HTTP listener of metrics, health and progress.
-type Admin struct {
-	Listen string `koanf:"listen" doc:"Address of the HTTP listener for metrics, health and progress; off (or an empty text) for none." example:"127.0.0.1:9090"`
-}
-
-// Enabled tells whether there is to be a listener.
-func (a Admin) Enabled() bool { return a.Listen != "" && a.Listen != "off" }
-
 // Log says how the program logs, on standard error.
 type Log struct {
 	Level  string `koanf:"level" doc:"Least severity of what is logged." enum:"debug,info,warn,error"`
@@ -90,6 +82,7 @@ type document struct {
 	Checkpoint Checkpoint `koanf:"checkpoint" doc:"Where progress is kept."`
 	Reload     Reload     `koanf:"reload" doc:"How changed files are taken up while the pipeline runs."`
 	Admin      Admin      `koanf:"admin" doc:"The HTTP listener of metrics and health."`
+	Tracing    Tracing    `koanf:"tracing" doc:"OpenTelemetry traces of epochs."`
 	Log        Log        `koanf:"log" doc:"What is logged."`
 }
 
@@ -107,6 +100,7 @@ func defaults() *document {
 		Checkpoint: Checkpoint{Path: "data/checkpoint", Fsync: true},
 		Reload:     Reload{Watch: true, Interval: 2 * time.Second},
 		Admin:      Admin{Listen: "127.0.0.1:9187"},
+		Tracing:    Tracing{Ratio: 1},
 		Log:        Log{Level: "info", Format: "text"},
 	}
 }
@@ -138,7 +132,7 @@ func newSpec(name string, root *node, probs *problems) *Spec {
 	d.document(root, doc)
 	s := &Spec{
 		Pipeline: doc.Pipeline, Path: name, Dir: filepath.Dir(name),
-		Engine: doc.Engine, Checkpoint: doc.Checkpoint, Reload: doc.Reload, Admin: doc.Admin, Log: doc.Log,
+		Engine: doc.Engine, Checkpoint: doc.Checkpoint, Reload: doc.Reload, Admin: doc.Admin, Tracing: doc.Tracing, Log: doc.Log,
 	}
 	if n := root.fields["pipeline"]; n != nil && !n.broken && doc.Pipeline != "" && !validName(doc.Pipeline, "-") {
 		probs.add(n.at, "pipeline", fmt.Sprintf("%s is not a pipeline's name", n.describe()),
@@ -178,9 +172,8 @@ func (s *Spec) check(root *node, probs *problems) {
 	if s.Checkpoint.Path == "" {
 		fail("checkpoint.path", "must not be empty", "")
 	}
-	if s.Admin.Enabled() {
-		if _, _, err := net.SplitHostPort(s.Admin.Listen); err != nil {
-			fail("admin.listen", "want host:port, found "+root.find("admin.listen").describe(), "write for example 127.0.0.1:9187, or off")
-		}
+	if _, fault := s.Tracing.url(); fault != "" {
+		fail("tracing.endpoint", fault, "write for example http://127.0.0.1:4318")
 	}
+	s.Admin.check(root.find("admin.listen").describe(), fail)
 }

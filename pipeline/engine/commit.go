@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -22,6 +23,9 @@ type sinkRun struct {
 	// waits until turns[n%len] is closed, which write n-len does at its end.
 	turns  []chan struct{}
 	writes int
+
+	begun bool        // Open was called: Close must be
+	open  atomic.Bool // Open has returned, and Close was not called
 }
 
 func newSinkRun(plan *graph.Sink, sink pipeline.Sink) *sinkRun {
@@ -52,13 +56,19 @@ func (s *session) openSinks(ctx context.Context) error {
 	for i := range sinks {
 		plan := &sinks[i]
 		sink, err := plan.Plan.New()
-		if err == nil {
-			s.sinks = append(s.sinks, newSinkRun(plan, sink))
-			err = s.retry(ctx, "sink "+plan.Name+": open", func() error { return sink.Open(ctx) })
-		}
 		if err != nil {
-			return errors.Join(fmt.Errorf("sink %s: %w", plan.Name, err), s.closeSinks())
+			s.sinks = nil // none is open
+			return fmt.Errorf("sink %s: %w", plan.Name, err)
 		}
+		s.sinks = append(s.sinks, newSinkRun(plan, sink))
+	}
+	s.introduce()
+	for _, k := range s.reportersFirst() {
+		k.begun = true
+		if err := s.retry(ctx, "sink "+k.plan.Name+": open", func() error { return k.sink.Open(ctx) }); err != nil {
+			return errors.Join(fmt.Errorf("sink %s: %w", k.plan.Name, err), s.closeSinks())
+		}
+		k.open.Store(true)
 	}
 	if err := s.tell(ctx, s.gen); err != nil {
 		return errors.Join(err, s.closeSinks())
@@ -93,7 +103,11 @@ func (gen *generation) rules() (out []pipeline.RuleInfo) {
 
 func (s *session) closeSinks() error {
 	var errs []error
-	for _, k := range s.sinks {
+	for _, k := range s.reportersFirst() {
+		if !k.begun {
+			continue
+		}
+		k.open.Store(false)
 		ctx, cancel := context.WithTimeout(context.Background(), s.o.DrainTimeout)
 		if err := k.sink.Close(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("sink %s: close: %w", k.plan.Name, err))
@@ -135,6 +149,7 @@ func (s *session) commit(ctx context.Context) error {
 				continue
 			}
 			if err := s.beginWrite(ctx, e); err != nil {
+				e.trace.failed(err)
 				e.release()
 				return err
 			}
@@ -145,6 +160,7 @@ func (s *session) commit(ctx context.Context) error {
 			if err == nil {
 				err = s.commitEpoch(ctx, e)
 			}
+			e.trace.failed(err)
 			e.release()
 			if err != nil {
 				return err
@@ -160,6 +176,7 @@ func (s *session) leave(e *epoch) {
 	e.gen.done(s.o.Store)
 	s.inFlight.records.Add(-e.records)
 	s.inFlight.bytes.Add(-e.bytes)
+	s.moved.gave(e.records + e.bytes)
 	s.underWay.Add(-1)
 	select {
 	case s.freed <- struct{}{}:
@@ -177,9 +194,11 @@ func (s *session) beginWrite(ctx context.Context, e *epoch) error {
 		e.written <- nil // durable since an earlier run, and only the state was wanted; or not to be written here
 		return nil
 	}
+	begun := time.Now()
 	switch {
 	case s.shared != nil:
 		ok, err := s.recordIntent(ctx, e)
+		e.trace.since(pipeline.PartIntent, begun, err)
 		if err != nil {
 			return err
 		}
@@ -189,7 +208,9 @@ func (s *session) beginWrite(ctx context.Context, e *epoch) error {
 			return nil
 		}
 	case s.o.Store != nil:
-		if err := s.o.Store.Intend(checkpoint.Intent{Span: e.span, Manifest: e.gen.manifest}); err != nil {
+		err := s.o.Store.Intend(checkpoint.Intent{Span: e.span, Manifest: e.gen.manifest})
+		e.trace.since(pipeline.PartIntent, begun, err)
+		if err != nil {
 			return err
 		}
 	}
@@ -218,24 +239,38 @@ func (s *session) commitEpoch(ctx context.Context, e *epoch) error {
 	case e.sign == signLeave:
 		close(e.part.left)
 		return nil
-	case e.sign == signJoin || e.warm || e.drop:
+	case e.warm:
+		e.durable = true // since an earlier run
+		return nil
+	case e.sign == signJoin || e.drop:
 		return nil
 	case s.shared != nil:
-		if ok, err := s.recordCommit(ctx, e); !ok || err != nil {
+		begun := time.Now()
+		ok, err := s.recordCommit(ctx, e)
+		e.trace.since(pipeline.PartCheckpoint, begun, err)
+		if !ok || err != nil {
 			return err
 		}
+		e.durable = true
 		s.o.Metrics.committed(e)
 		return nil
 	}
 	if s.o.Store != nil {
-		if err := s.o.Store.Commit(e.span, e.records, e.snap); err != nil {
+		begun := time.Now()
+		err := s.o.Store.Commit(e.span, e.records, e.snap)
+		e.trace.since(pipeline.PartCheckpoint, begun, err)
+		if err != nil {
 			return err
 		}
 	}
+	e.durable = true
 	s.o.Metrics.committed(e)
-	if err := s.retry(ctx, "source: commit", func() error {
+	begun := time.Now()
+	err := s.retry(ctx, "source: commit", func() error {
 		return s.source.Commit(ctx, e.span.Partition, e.span.To)
-	}); err != nil {
+	})
+	e.trace.since(pipeline.PartSource, begun, err)
+	if err != nil {
 		return fmt.Errorf("source %s: commit: %w", s.kind, err)
 	}
 	return s.keep(ctx, e)
@@ -302,7 +337,9 @@ func (s *session) write(ctx context.Context, k *sinkRun, i int, e *epoch) error 
 	err := s.retry(ctx, "sink "+k.plan.Name+": write", func() error {
 		begun := time.Now()
 		err := k.sink.Write(ctx, key, in)
-		s.o.Metrics.wrote(k.plan.Name, in, time.Since(begun), err)
+		took := time.Since(begun)
+		s.o.Metrics.wrote(k.plan.Name, in, took, err)
+		e.trace.wrote(k.plan.Name, in, begun, took, err)
 		return err
 	})
 	if err != nil {

@@ -109,6 +109,7 @@ type Options struct {
 
 	Metrics *Metrics
 	Logger  *slog.Logger
+	Tracer  pipeline.Tracer // nil for no traces
 }
 
 // ErrAborted is returned when a run was stopped before it had drained.
@@ -221,6 +222,9 @@ type epoch struct {
 	written chan error           // gets one value when the writes have ended
 	state   *shards              // of a join: the partition's state
 	edges   []edge               // of an edge: the state at that place, by partition
+
+	trace   *tracing // nil when the epoch is not traced
+	durable bool     // committed; only traces ask
 }
 
 // sign tells epochs from what goes through the queues between them, which has
@@ -234,8 +238,9 @@ const (
 	signLeave             // part was given up: nothing of it comes any more
 )
 
-// release gives up the batches that the sinks have written.
+// release gives up the batches that the sinks have written, or never will.
 func (e *epoch) release() {
+	e.trace.finish(e)
 	for _, bs := range e.out {
 		for _, b := range bs {
 			b.Record.Release()

@@ -54,6 +54,7 @@ type rig struct {
 
 	swapper *engine.Swapper                                    // of the next run; nil for none
 	metrics *engine.Metrics                                    // nil for none
+	tracer  pipeline.Tracer                                    // nil for none
 	factory func() pipeline.Factory                            // of the sink; the memory sink's own
 	first   weak.Pointer[graph.Graph]                          // what the last run began with
 	during  func(put func(yaml string) checkpoint.Hash) func() // called at a run's start; what it returns, at its end
@@ -111,7 +112,7 @@ func (r *rig) run(ctx, abort context.Context, yaml string) error {
 	g := r.graph(yaml)
 	r.first = weak.Make(g)
 	err = engine.Run(ctx, engine.Options{
-		Settings: r.set, Graph: g, Store: store, Manifest: current, Abort: abort, Swapper: r.swapper, Metrics: r.metrics,
+		Settings: r.set, Graph: g, Store: store, Manifest: current, Abort: abort, Swapper: r.swapper, Metrics: r.metrics, Tracer: r.tracer,
 		Rebuild: func(h checkpoint.Hash) (*graph.Graph, error) {
 			m, err := store.Manifest(h)
 			if err != nil {

@@ -16,7 +16,7 @@ import (
 )
 
 // Metrics counts what the engine does. It is a prometheus.Collector, and
-// collects too from each open sink that is one, which Describe cannot know.
+// collects too from the open source and each open sink that is one, which Describe cannot know.
 // Totals gives the figures that a progress line shows.
 type Metrics struct {
 	rowsIn, rowsOut, rejected, seconds, sinkRows, sinkErrors, epochs *prometheus.CounterVec
@@ -107,8 +107,11 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	m.mu.Lock()
 	s, number, manifest := m.session, m.running, m.manifest
-	var own []prometheus.Collector // of sinks that count things of their own
+	var own []prometheus.Collector // of components that count things of their own
 	if s != nil {
+		if c, ok := s.source.(prometheus.Collector); ok {
+			own = append(own, c)
+		}
 		for _, k := range s.sinks { // they are open and do not change while the session is set
 			if c, ok := k.sink.(prometheus.Collector); ok {
 				own = append(own, c)

@@ -33,13 +33,14 @@ type session struct {
 	parts  map[string]*partition
 	states map[*partition]*shards // operator state; used by the stager
 
-	chunks chan pipeline.Chunk
+	chunks chan readChunk
 	tasks  chan *task
 	sealed chan *epoch
 	staged chan *epoch
 	freed  chan struct{} // an epoch left the engine
 
 	inFlight struct{ records, bytes atomic.Int64 } // read and not durable
+	moved    *movement                             // when the session got on
 	underWay atomic.Int64                          // epochs that are sealed and not durable
 	left     *epoch                                // given up by the stager while its tasks were running
 	readErr  error                                 // why reading ended; written before chunks is closed
@@ -50,7 +51,7 @@ func newSession(o *Options, g *graph.Graph, manifest checkpoint.Hash) *session {
 	return &session{
 		o: o, pipeline: g.Pipeline, kind: g.Nodes[graph.Root].Kind, gen: newGeneration(1, g, manifest),
 		parts: map[string]*partition{}, states: map[*partition]*shards{},
-		chunks: make(chan pipeline.Chunk, 1),
+		chunks: make(chan readChunk, 1),
 		tasks:  make(chan *task, o.Workers),
 		// The cutter stops at the budget. Many partitions may make many small
 		// epochs of it, and the cutter must not be held up by these: it has to
@@ -58,6 +59,7 @@ func newSession(o *Options, g *graph.Graph, manifest checkpoint.Hash) *session {
 		sealed: make(chan *epoch, max(o.InFlight, 1024)),
 		staged: make(chan *epoch, 1),
 		freed:  make(chan struct{}, 1),
+		moved:  newMovement(),
 	}
 }
 
@@ -90,6 +92,7 @@ func (s *session) run(ctx context.Context) (err error) {
 		return fmt.Errorf("source %s: %w", s.kind, err)
 	}
 	s.o.Metrics.observe(s)
+	s.moved.opened()
 
 	// A stop drains: the reader ends with ctx, all else with abort.
 	stopDrain := context.AfterFunc(ctx, func() {
@@ -127,6 +130,12 @@ func (s *session) retry(ctx context.Context, what string, f func() error) error 
 	return retry(ctx, s.o.Settings, func(err error, wait time.Duration) {
 		s.o.Logger.Warn(what+" failed, trying again", "error", err, "wait", wait.Round(time.Millisecond))
 	}, f)
+}
+
+// readChunk is a chunk with the time of its reading.
+type readChunk struct {
+	pipeline.Chunk
+	begun, read time.Time // around the source's Read
 }
 
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
@@ -196,11 +205,12 @@ func (p *partition) resume() pipeline.Resume {
 func (s *session) read(ctx context.Context) error {
 	defer close(s.chunks)
 	for ctx.Err() == nil {
-		var c pipeline.Chunk
+		c := readChunk{begun: time.Now()}
 		err := s.retry(ctx, "source: read", func() (err error) {
-			c, err = s.source.Read(ctx)
+			c.Chunk, err = s.source.Read(ctx)
 			return err
 		})
+		c.read = time.Now()
 		switch {
 		case errors.Is(err, io.EOF):
 			s.ended = true
@@ -316,7 +326,7 @@ func (s *session) pendingDone() bool {
 }
 
 // add puts a chunk into its partition's open epoch.
-func (s *session) add(ctx context.Context, c pipeline.Chunk) error {
+func (s *session) add(ctx context.Context, c readChunk) error {
 	p := s.parts[c.Span.Partition]
 	switch {
 	case s.shared != nil && (p == nil || p.term != c.Term):
@@ -349,6 +359,7 @@ func (s *session) add(ctx context.Context, c pipeline.Chunk) error {
 		}
 		p.open = &epoch{part: p, span: pipeline.Span{Partition: p.name, From: p.end}, gen: gen, warm: next.warm, begun: time.Now()}
 		gen.uses.Add(1)
+		s.trace(p.open)
 	}
 	e := p.open
 	p.end = c.Span.To
@@ -356,7 +367,9 @@ func (s *session) add(ctx context.Context, c pipeline.Chunk) error {
 	e.bytes += int64(len(c.Data))
 	s.inFlight.records.Add(int64(c.Records))
 	s.inFlight.bytes.Add(int64(len(c.Data)))
-	t := &task{chunk: c, gen: e.gen, done: make(chan struct{})}
+	e.trace.read(&c)
+	s.moved.took(int64(c.Records) + int64(len(c.Data)))
+	t := &task{chunk: c.Chunk, arrived: c.read, trace: e.trace, gen: e.gen, done: make(chan struct{})}
 	e.tasks = append(e.tasks, t)
 	select {
 	case s.tasks <- t:

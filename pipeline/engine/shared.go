@@ -23,7 +23,7 @@ type share struct {
 	term  uint64
 	fresh bool // nothing of it was ever recorded: it begins where its first chunk does
 
-	progress pipeline.Progress // the committer's
+	progress pipeline.Recorded // the committer's
 
 	mu   sync.Mutex // held while progress is recorded, and to change lost
 	lost bool       // nothing is to be recorded any more
@@ -60,7 +60,7 @@ type owner struct {
 
 // wish is a call of Gain or Lose that waits for the cutter.
 type wish struct {
-	gain  map[string]pipeline.Progress
+	gain  map[string]pipeline.Recorded
 	reply chan gained
 	lose  []*partition
 }
@@ -120,7 +120,7 @@ func (o *owner) ask(w wish) {
 }
 
 // Gain implements pipeline.Owner.
-func (o *owner) Gain(ctx context.Context, partitions map[string]pipeline.Progress) (map[string]pipeline.Resume, error) {
+func (o *owner) Gain(ctx context.Context, partitions map[string]pipeline.Recorded) (map[string]pipeline.Resume, error) {
 	w := wish{gain: partitions, reply: make(chan gained, 1)}
 	o.ask(w)
 	select {
@@ -200,7 +200,7 @@ func (s *session) giveUp(ctx context.Context, p *partition) error {
 }
 
 // gain takes partitions over.
-func (s *session) gain(ctx context.Context, claims map[string]pipeline.Progress) (map[string]pipeline.Resume, error) {
+func (s *session) gain(ctx context.Context, claims map[string]pipeline.Recorded) (map[string]pipeline.Resume, error) {
 	out := map[string]pipeline.Resume{}
 	for _, name := range slices.Sorted(maps.Keys(claims)) {
 		p, err := s.takeOver(ctx, name, claims[name])
@@ -214,7 +214,7 @@ func (s *session) gain(ctx context.Context, claims map[string]pipeline.Progress)
 	return out, nil
 }
 
-func (s *session) takeOver(ctx context.Context, name string, known pipeline.Progress) (*partition, error) {
+func (s *session) takeOver(ctx context.Context, name string, known pipeline.Recorded) (*partition, error) {
 	o := s.shared
 	p := &partition{name: name, share: &share{progress: known, left: make(chan struct{})}}
 	p.life, p.endLife = context.WithCancel(context.Background())
@@ -381,7 +381,7 @@ func (s *session) recordCommit(ctx context.Context, e *epoch) (bool, error) {
 	if n := p.progress.Pending; len(n) == 0 || n[0].To != e.span.To {
 		return false, fmt.Errorf("engine: partition %q: an epoch up to %q ends that was not recorded: a defect", p.name, e.span.To)
 	}
-	next := pipeline.Progress{Committed: e.span.To, Pending: slices.Clone(p.progress.Pending[1:])}
+	next := pipeline.Recorded{Committed: e.span.To, Pending: slices.Clone(p.progress.Pending[1:])}
 	ok, err := s.record(ctx, p, next)
 	if !ok || err != nil || e.snap == nil {
 		return ok, err
@@ -390,7 +390,7 @@ func (s *session) recordCommit(ctx context.Context, e *epoch) (bool, error) {
 }
 
 // record tells every process how far a partition has come.
-func (s *session) record(ctx context.Context, p *partition, next pipeline.Progress) (ok bool, err error) {
+func (s *session) record(ctx context.Context, p *partition, next pipeline.Recorded) (ok bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(p.life, cancel)()

@@ -81,6 +81,7 @@ func newShards(s *session, gen *generation) *shards {
 func (s *session) stage(ctx context.Context) error {
 	defer close(s.staged)
 	for e := range s.sealed {
+		begun := time.Now()
 		var next ports
 		for _, t := range e.tasks {
 			select {
@@ -95,6 +96,7 @@ func (s *session) stage(ctx context.Context) error {
 			t.out, t.next = nil, nil
 		}
 		e.tasks = nil
+		e.trace.since(pipeline.PartGather, begun, nil)
 		switch {
 		case e.sign == signEdge:
 			if err := s.carryOver(e); err != nil {
@@ -111,6 +113,7 @@ func (s *session) stage(ctx context.Context) error {
 			err := s.runStages(ctx, e, &next)
 			next.release()
 			if err != nil {
+				e.trace.failed(err)
 				e.release()
 				return err
 			}
@@ -139,7 +142,7 @@ func (s *session) runStages(ctx context.Context, e *epoch, next *ports) error {
 		}
 		in := (*next)[p]
 		(*next)[p] = nil
-		posts, err := s.runShards(ctx, st, node, in, &e.out)
+		posts, err := s.runShards(ctx, st, node, in, e)
 		for _, b := range in {
 			b.Record.Release()
 		}
@@ -154,7 +157,7 @@ func (s *session) runStages(ctx context.Context, e *epoch, next *ports) error {
 				break
 			}
 		}
-		w.end()
+		w.end(e.trace, nil, nil)
 		if err != nil {
 			return err
 		}
@@ -170,8 +173,8 @@ func releaseAll(bs []pipeline.Batch) {
 }
 
 // runShards runs one stateful node over an epoch's batches and returns its
-// posts in source order. What it emits on other streams goes to out.
-func (s *session) runShards(ctx context.Context, st *shards, node int, in []pipeline.Batch, out *ports) (posts []pipeline.Batch, err error) {
+// posts in source order. What it emits on other streams goes to e.out.
+func (s *session) runShards(ctx context.Context, st *shards, node int, in []pipeline.Batch, e *epoch) (posts []pipeline.Batch, err error) {
 	n, sn := st.gen.g.Nodes[node], st.nodes[node]
 	cuts := s.advances(sn, in)
 	owner := make([][]uint8, len(in))
@@ -185,7 +188,7 @@ func (s *session) runShards(ctx context.Context, st *shards, node int, in []pipe
 		group.Go(func() error {
 			w := sn.workers[shard]
 			w.begin(gctx, &outs[shard], nil, node)
-			defer w.end()
+			defer w.end(e.trace, nil, nil)
 			return w.runShard(gctx, node, uint8(shard), in, owner, cuts)
 		})
 	}
@@ -195,7 +198,7 @@ func (s *session) runShards(ctx context.Context, st *shards, node int, in []pipe
 		if p := port(node, pipeline.Posts); p < len(outs[shard]) {
 			emitted[shard], outs[shard][p] = outs[shard][p], nil
 		}
-		out.merge(outs[shard])
+		e.out.merge(outs[shard])
 	}
 	defer func() {
 		for _, bs := range emitted {

@@ -14,11 +14,13 @@ import (
 // task is a chunk to be processed. Its worker fills out and next and closes
 // done; from then on they belong to the stager.
 type task struct {
-	chunk pipeline.Chunk
-	gen   *generation
-	out   ports // what leaves the graph
-	next  ports // what goes on to stateful steps: posts by the step's node
-	done  chan struct{}
+	chunk   pipeline.Chunk
+	arrived time.Time // when it had been read
+	trace   *tracing  // its epoch's
+	gen     *generation
+	out     ports // what leaves the graph
+	next    ports // what goes on to stateful steps: posts by the step's node
+	done    chan struct{}
 }
 
 // ports holds batches by port number, in order.
@@ -72,6 +74,7 @@ type worker struct {
 	counts    []count
 	at        int // node whose time is running
 	since     time.Time
+	begun     time.Time // of the current call
 }
 
 // count is what a worker saw at one node since it last reported.
@@ -139,7 +142,7 @@ func (s *session) work(ctx context.Context) error {
 func (w *worker) decode(ctx context.Context, t *task) error {
 	w.begin(ctx, &t.out, &t.next, graph.Root)
 	err := w.decoder.Decode(ctx, &t.chunk, w.emits[graph.Root])
-	w.end()
+	w.end(t.trace, t, err)
 	if err != nil {
 		return fmt.Errorf("decode: %s at %d: %w", t.chunk.Origin, t.chunk.Offset, err)
 	}
@@ -147,14 +150,17 @@ func (w *worker) decode(ctx context.Context, t *task) error {
 }
 
 // begin and end frame a call into the graph: between them the time counts for
-// the node that runs.
+// the node that runs. What it was spent on is told to tr; t and err are those of
+// a chunk.
 func (w *worker) begin(ctx context.Context, out, next *ports, node int) {
 	w.ctx, w.out, w.next = ctx, out, next
 	w.at, w.since = node, time.Now()
+	w.begun = w.since
 }
 
-func (w *worker) end() {
+func (w *worker) end(tr *tracing, t *task, err error) {
 	w.enter(graph.Root)
+	tr.worked(w, t, err)
 	w.s.o.Metrics.add(w.gen.g, w.counts)
 	w.ctx, w.out, w.next = nil, nil, nil
 }

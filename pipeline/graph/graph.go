@@ -81,6 +81,9 @@ type Node struct {
 // filled in.
 func (n *Node) Settings() string { return string(n.component.Raw()) }
 
+// Shown is Settings with secrets masked, for people to read.
+func (n *Node) Shown() string { return string(n.component.Shown()) }
+
 // Port is one stream that leaves one node.
 type Port struct {
 	Node   int

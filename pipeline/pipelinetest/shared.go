@@ -30,7 +30,7 @@ type Cluster struct {
 	Before, After func() error
 
 	mu       sync.Mutex
-	progress map[string]pipeline.Progress
+	progress map[string]pipeline.Recorded
 	objects  map[string][]byte
 	holders  map[string]*member // who may record
 	members  []*member
@@ -169,7 +169,7 @@ func (m *member) lose(deadline time.Duration, names []string) {
 
 func (m *member) gain(names []string) {
 	m.c.mu.Lock()
-	claims := map[string]pipeline.Progress{}
+	claims := map[string]pipeline.Recorded{}
 	if m.c.holders == nil {
 		m.c.holders = map[string]*member{}
 	}
@@ -265,7 +265,7 @@ func (c *Cluster) around(do func() error) error {
 	return err
 }
 
-func (m *member) Record(_ context.Context, name string, p pipeline.Progress) error {
+func (m *member) Record(_ context.Context, name string, p pipeline.Recorded) error {
 	return m.c.around(func() error {
 		if m.c.holders[name] != m && m.c.err == nil {
 			m.c.err = fmt.Errorf("partition %q was recorded by a member that does not have it", name)
@@ -276,7 +276,7 @@ func (m *member) Record(_ context.Context, name string, p pipeline.Progress) err
 			}
 		}
 		if m.c.progress == nil {
-			m.c.progress = map[string]pipeline.Progress{}
+			m.c.progress = map[string]pipeline.Recorded{}
 		}
 		m.c.progress[name] = p
 		return nil

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,10 +37,18 @@ func startAlertmanager(t *testing.T) (url string) {
 	addr := l.Addr().String()
 	l.Close()
 	cmd := exec.Command(bin, "--config.file="+file, "--storage.path="+dir, "--web.listen-address="+addr, "--cluster.listen-address=")
+	var said strings.Builder
+	cmd.Stderr = &said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Log(said.String())
+		}
+	})
 	until(t, "Alertmanager is ready", func() bool {
 		resp, err := http.Get("http://" + addr + "/-/ready")
 		if err != nil {
@@ -51,25 +60,41 @@ func startAlertmanager(t *testing.T) (url string) {
 	return "http://" + addr
 }
 
+func amTarget(url string) Target {
+	return Target{Alertmanager: &Alertmanager{URL: pipeline.Secret(url)}, AllowPrivate: true, Timeout: 5 * time.Second, MinSeverity: "info"}
+}
+
+// amActive returns the alerts that Alertmanager has as active.
+func amActive(t *testing.T, url string) (alerts []amAlert) {
+	t.Helper()
+	resp, err := http.Get(url + "/api/v2/alerts?active=true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&alerts); err != nil {
+		t.Fatal(err)
+	}
+	return alerts
+}
+
+// amNames counts them by name.
+func amNames(t *testing.T, url string) map[string]int {
+	t.Helper()
+	out := map[string]int{}
+	for _, a := range amActive(t, url) {
+		out[a.Labels["alertname"]]++
+	}
+	return out
+}
+
 // TestRealAlertmanager: 10,000 detections in 50 groups are 50 alerts there, and
 // none at the end; a hostile post among them is shown as it was made harmless.
 func TestRealAlertmanager(t *testing.T) {
 	url := startAlertmanager(t)
 	defer http.DefaultClient.CloseIdleConnections()
-	active := func() (alerts []amAlert) {
-		resp, err := http.Get(url + "/api/v2/alerts?active=true")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		if err := json.NewDecoder(resp.Body).Decode(&alerts); err != nil {
-			t.Fatal(err)
-		}
-		return alerts
-	}
-	cfg := testConfig(t, map[string]Target{"am": {
-		Alertmanager: &Alertmanager{URL: pipeline.Secret(url)}, AllowPrivate: true, Timeout: 5 * time.Second, MinSeverity: "info",
-	}})
+	active := func() []amAlert { return amActive(t, url) }
+	cfg := testConfig(t, map[string]Target{"am": amTarget(url)})
 	cfg.By = []string{"rule_id", "labels"}
 	cfg.GroupInterval, cfg.ResolveAfter = time.Second, 100*time.Second
 	r := newRig(t, cfg)

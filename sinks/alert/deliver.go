@@ -26,11 +26,15 @@ const workersPerTarget = 4
 type target struct {
 	name    string
 	cfg     Target
-	client  *http.Client
+	client  *http.Client // nil for mail
+	mail    *mailer      // nil for all else
 	workers int
 	secrets []string
 	wake    chan struct{}
-	// request makes the request of a message; now is when it is sent.
+	// attempt sends a message once; nil says that it is taken. now is when it
+	// is sent.
+	attempt func(ctx context.Context, m *Message, now time.Time) *failure
+	// request makes the request of a message.
 	request func(ctx context.Context, m *Message, now time.Time) (*http.Request, error)
 	// accepted reports whether an answer says that the message is taken.
 	accepted func(code int, body []byte) bool
@@ -41,6 +45,12 @@ type target struct {
 	sent     int64
 	retried  int64
 	dead     int64
+}
+
+func (t *target) close() {
+	if t.client != nil {
+		t.client.CloseIdleConnections()
+	}
 }
 
 // rouse makes a worker look at the queue.
@@ -65,13 +75,15 @@ type failure struct {
 // maxRetryAfter bounds what a receiver may ask for.
 const maxRetryAfter = time.Hour
 
-// send makes one attempt; nil says that the message is taken.
-func (t *target) send(ctx context.Context, m *Message, now time.Time) *failure {
+// post makes one attempt by HTTP.
+func (t *target) post(ctx context.Context, m *Message, now time.Time) *failure {
 	req, err := t.request(ctx, m, now)
 	if err != nil {
 		return &failure{text: t.redact(err.Error()), final: true}
 	}
-	req.Header.Set("Content-Type", "application/json")
+	if req.Header.Get("Content-Type") == "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	req.Header.Set("User-Agent", "Sluice")
 	resp, err := t.client.Do(req)
 	if err != nil {
@@ -140,7 +152,7 @@ func (s *Sink) work(ctx context.Context, t *target) {
 	for ctx.Err() == nil {
 		d, wait := s.pick(t)
 		if d != nil {
-			f := t.send(ctx, d.Msg, s.now())
+			f := t.attempt(ctx, d.Msg, s.now())
 			s.settle(ctx, t, d, f)
 			continue
 		}
@@ -206,7 +218,8 @@ func (s *Sink) settle(ctx context.Context, t *target, d *delivery, f *failure) {
 	case f == nil:
 		t.sent++
 		t.failures, t.paused = 0, 0
-		s.finish(d)
+		d.attempts++
+		s.finish(d, nil, deliveryRow(d, "sent", "", now))
 		t.rouse() // the alert's next message may go
 	case ctx.Err() != nil: // cut short by Close: the next run sends it again
 	case f.final:
@@ -222,6 +235,10 @@ func (s *Sink) settle(ctx context.Context, t *target, d *delivery, f *failure) {
 			t.failures++
 			t.paused = now + max(s.backoff(t.failures), f.after).Milliseconds()
 		}
+		if d.attempts&(d.attempts-1) == 0 {
+			// Not in the journal: the next attempt says it again.
+			s.st.applyReports(record{Reports: s.reports(nil, deliveryRow(d, "retrying", f.text, now))})
+		}
 		if d.attempts == 1 || t.failures == 1 {
 			s.log.Warn("a message was not delivered; it is tried again", "sink", s.name, "target", t.name, "alert", d.Msg.AlertID, "err", f.text)
 		}
@@ -236,11 +253,14 @@ func (s *Sink) gaveUp(last string) string {
 	return fmt.Sprintf("not delivered within %s; the last error: %s", s.cfg.GiveUpAfter, last)
 }
 
-// finish takes a delivery out of the outbox. Where that cannot be written down
-// it is still not sent again by this process, only perhaps by the next one,
-// under the same key.
-func (s *Sink) finish(d *delivery) {
-	rec := record{Done: []string{d.ID}}
+// finish takes a delivery out of the outbox, with what it means to an alert and
+// the row about it. Where that cannot be written down it is still not sent again
+// by this process, only perhaps by the next one, under the same key.
+func (s *Sink) finish(d *delivery, a *alert, row *report) {
+	rec := record{Done: []string{d.ID}, Reports: s.reports(nil, row)}
+	if a != nil {
+		rec.Alerts = []*alert{a}
+	}
 	if err := s.st.commit(rec); err != nil {
 		s.st.apply(rec)
 		s.log.Warn("a delivery cannot be noted; a restart would send it again", "sink", s.name, "target", d.Target, "err", err)
@@ -260,7 +280,8 @@ func (s *Sink) bury(t *target, d *delivery, reason string) {
 	if t != nil {
 		t.dead++
 	}
-	s.finish(d)
+	now := s.now().UnixMilli()
+	s.finish(d, s.lament(d, reason, now), deliveryRow(d, "dead", reason, now))
 }
 
 func (s *Sink) deadPath() string { return filepath.Join(s.cfg.Path, "dead-letters.jsonl") }

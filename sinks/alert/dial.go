@@ -35,12 +35,10 @@ func public(a netip.Addr) bool {
 	return true
 }
 
-// newClient returns a client for one target. The address is checked when a
+// newDialer returns a dialer for one target. The address is checked when a
 // connection is made, after the name was looked up, so a name that leads to a
-// private address, now or later, is refused. There is no proxy, which would
-// hide the address, and redirects are not followed: they would carry the
-// message, and what authorizes it, elsewhere.
-func newClient(t Target) *http.Client {
+// private address, now or later, is refused.
+func newDialer(t Target) *net.Dialer {
 	d := &net.Dialer{Timeout: t.Timeout}
 	if !t.AllowPrivate {
 		d.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
@@ -51,10 +49,17 @@ func newClient(t Target) *http.Client {
 			return nil
 		}
 	}
+	return d
+}
+
+// newClient returns a client for one target. There is no proxy, which would
+// hide the address, and redirects are not followed: they would carry the
+// message, and what authorizes it, elsewhere.
+func newClient(t Target) *http.Client {
 	return &http.Client{
 		Timeout: t.Timeout,
 		Transport: &http.Transport{
-			DialContext: d.DialContext, TLSHandshakeTimeout: t.Timeout, ForceAttemptHTTP2: true,
+			DialContext: newDialer(t).DialContext, TLSHandshakeTimeout: t.Timeout, ForceAttemptHTTP2: true,
 			MaxIdleConnsPerHost: workersPerTarget, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 64 << 10,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -2,8 +2,6 @@ package alert
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,7 +12,7 @@ import (
 func Factory() pipeline.Factory {
 	return pipeline.SinkFactory(pipeline.Factory{
 		Name:    "alert",
-		Summary: "tells people of detections: webhook, Alertmanager, Slack, PagerDuty",
+		Summary: "tells people of detections: e-mail, Slack, PagerDuty, Alertmanager, webhook",
 		Doc: `Detections with equal values in the columns of ` + "`by`" + ` are one alert, until the group is quiet for
 resolve_after of event time. An alert is firing, updated at most each group_interval, and resolved;
 each message has the figures, posts with the matches marked and an SQL query for the rest.
@@ -33,11 +31,15 @@ See docs/alerts.md for the messages and what each target is sent.`,
 type plan struct {
 	cfg    Config
 	bc     pipeline.BuildContext
-	layout *layout
+	routes []*route
 }
 
 func newPlan(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas) (pipeline.SinkPlan, error) {
-	p := &plan{cfg: cfg.resolve(bc.Dir), bc: bc}
+	p := &plan{bc: bc}
+	var err error
+	if p.cfg, err = cfg.resolve(bc.Dir); err != nil {
+		return nil, err
+	}
 	for i, schema := range in {
 		if schema != nil && pipeline.Stream(i) != pipeline.Detections {
 			return nil, &pipeline.FieldError{Path: "from", Err: fmt.Errorf("alerts are made of detections, not of %s: leave it out", pipeline.Stream(i))}
@@ -47,27 +49,48 @@ func newPlan(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas) (pipeli
 	if schema == nil {
 		schema = pipeline.DetectionsSchema() // no step emits any: nothing will be written
 	}
-	var err error
-	p.layout, err = newLayout(&p.cfg, schema)
-	return p, err
+	if p.routes, err = newRoutes(&p.cfg, schema); err != nil {
+		return nil, err
+	}
+	if p.cfg.Silences != "" {
+		// Not through bc.Files: silences decide when people are told, not what of,
+		// so they are no part of what an epoch is run again with.
+		if _, err := readSilences(p.cfg.Silences); err != nil {
+			return nil, &pipeline.FieldError{Path: "silences", Err: err}
+		}
+	}
+	return p, nil
 }
 
 // New returns a sink that delivers when it is opened.
 func (p *plan) New() (pipeline.Sink, error) {
 	s := &Sink{
-		cfg: p.cfg, name: p.bc.Name, log: p.bc.Logger, layout: p.layout,
+		cfg: p.cfg, name: p.bc.Name, pipe: p.bc.Pipeline, log: p.bc.Logger, routes: p.routes, meta: metaRoute(&p.cfg),
 		now: time.Now, backoff: exponential, every: 200 * time.Millisecond, drain: 5 * time.Second,
+		beats: map[string]int64{}, suppressed: map[string]int64{},
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.cfg.Targets)) {
-		s.targets = append(s.targets, newTarget(name, p.cfg.Targets[name], &p.cfg))
+	for _, name := range sortedKeys(p.cfg.Targets) {
+		t, err := newTarget(name, p.cfg.Targets[name], &p.cfg)
+		if err != nil {
+			return nil, fmt.Errorf("target %s: %w", name, err)
+		}
+		s.targets = append(s.targets, t)
 	}
 	return s, nil
 }
 
 // Describe tells how alerts are grouped and who is told.
-func (p *plan) Describe() []string {
-	return []string{
-		"one alert for each " + strings.Join(p.cfg.By, ", "),
-		"targets: " + strings.Join(slices.Sorted(maps.Keys(p.cfg.Targets)), ", "),
+func (p *plan) Describe() (out []string) {
+	for _, r := range p.routes {
+		var by []string
+		for _, c := range r.layout.by {
+			by = append(by, r.layout.schema.Field(c).Name)
+		}
+		to := strings.Join(r.targets, ", ")
+		if to == "" {
+			to = "nobody"
+		}
+		out = append(out, fmt.Sprintf("route %s: one alert for each %s, to %s", r.name, strings.Join(by, ", "), to))
 	}
+	return out
 }

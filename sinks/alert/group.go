@@ -17,6 +17,15 @@ const (
 	resolved = "resolved"
 )
 
+// What a message says.
+const (
+	statusFiring       = "firing"
+	statusUpdated      = "updated"
+	statusResolved     = "resolved"
+	statusAcknowledged = "acknowledged"
+	statusHeartbeat    = "heartbeat"
+)
+
 // alert is the state of one alert: a group within a window of event time. The
 // window begins at the detection that opened it, and ends when the group's next
 // detection is more than ResolveAfter later in event time. So which alerts there
@@ -30,6 +39,9 @@ type alert struct {
 	Types    []byte   `json:"types"` // of the columns: typeText, ...
 	Cut      []bool   `json:"cut"`   // the value was longer
 	Closed   bool     `json:"closed,omitempty"`
+	Route    string   `json:"route"`
+	Runbook  string   `json:"runbook,omitempty"`
+	Note     string   `json:"note,omitempty"`
 	Rule     string   `json:"rule"`
 	Owner    string   `json:"owner"`
 	Kind     string   `json:"kind"`
@@ -41,23 +53,33 @@ type alert struct {
 
 	RuleVersion uint32    `json:"rule_version"`
 	Count       int64     `json:"count"`
-	First       int64     `json:"first"` // event time, ms
+	Recent      recent    `json:"recent"`
+	Opening     int64     `json:"opening"` // event time of the detection that opened it, ms
+	First       int64     `json:"first"`   // event time, ms
 	Last        int64     `json:"last"`
 	Examples    []Example `json:"examples"`
 
 	// Of delivery; times are of the clock, ms.
 	State     string `json:"state"`
-	Seq       int    `json:"seq"`     // messages made
-	Told      int64  `json:"told"`    // Count in the last message
-	ToldAt    int64  `json:"told_at"` // when it was made
-	OpenedAt  int64  `json:"opened"`  // when the alert was made
-	TouchedAt int64  `json:"touched"` // when the last detection was written
+	Seq       int    `json:"seq"`      // messages made
+	Told      int64  `json:"told"`     // Count in the last message
+	ToldAt    int64  `json:"told_at"`  // when it was made
+	FiredAt   int64  `json:"fired_at"` // when it was told of as firing last
+	OpenedAt  int64  `json:"opened"`   // when the alert was made
+	TouchedAt int64  `json:"touched"`  // when the last detection was written
+
+	// Targets that differ in what they know, by name.
+	ToldTo  []string `json:"told_to,omitempty"` // that it fires, and not yet that it ended
+	Owed    []string `json:"owed,omitempty"`    // of messages held back in quiet hours
+	Skipped []string `json:"skipped,omitempty"` // by a silence, or dropped in quiet hours
+	Acked   string   `json:"acked,omitempty"`   // silence that PagerDuty was told of
 }
 
 // clone returns a copy that shares nothing that add changes.
 func (a *alert) clone() *alert {
 	c := *a
 	c.Labels, c.Authors, c.Examples = slices.Clone(a.Labels), slices.Clone(a.Authors), slices.Clone(a.Examples)
+	c.ToldTo, c.Owed, c.Skipped = slices.Clone(a.ToldTo), slices.Clone(a.Owed), slices.Clone(a.Skipped)
 	return &c
 }
 
@@ -109,59 +131,66 @@ func (a *alert) add(d *detection, examples int) {
 		}
 	}
 	if a.Count == 0 {
-		a.First, a.Last = d.at, d.at
+		a.First, a.Last, a.Opening = d.at, d.at, d.at
 		keep(&a.Began, d.severity)
 	}
 	a.First, a.Last = min(a.First, d.at), max(a.Last, d.at)
 	a.Count++
+	a.Recent.add(d.at)
 	a.Authors = addAuthor(a.Authors, d.author)
 	if len(a.Examples) < examples {
 		a.Examples = append(a.Examples, d.example())
 	}
 }
 
-// open begins an alert at detection d.
-func (s *Sink) open(group string, d *detection, pairs []Pair, types []byte, cuts []bool, now int64) *alert {
+// open begins an alert of a route at detection d.
+func (s *Sink) open(r *route, group string, d *detection, pairs []Pair, types []byte, cuts []bool, now int64) *alert {
 	return &alert{
 		ID:      digest("alert", d.pipeline, s.name, group, strconv.FormatInt(d.at, 10), d.post),
-		GroupID: group, Pipeline: d.pipeline, Group: pairs, Types: types, Cut: cuts,
+		GroupID: group, Pipeline: d.pipeline, Route: r.name, Group: pairs, Types: types, Cut: cuts,
 		State: waiting, OpenedAt: now, TouchedAt: now,
 	}
 }
 
+// ends tells whether a detection at event time at is beyond the alert's window.
+func (a *alert) ends(r *route, at int64) bool {
+	return at > a.Last+r.resolve && at >= a.Opening+r.throttle
+}
+
 // due says what the alert's next message is, "" for none now. When the sink is
 // closing nothing more is gathered, so there is nothing to wait for.
-func (a *alert) due(cfg *Config, now int64, closing bool) string {
-	wait, interval, quiet := cfg.GroupWait.Milliseconds(), cfg.GroupInterval.Milliseconds(), cfg.ResolveAfter.Milliseconds()
+func (a *alert) due(r *route, now int64, closing bool) string {
 	switch {
-	case a.State == waiting && (closing || a.Closed || now >= a.OpenedAt+wait):
-		return "firing"
-	case a.State == resolved && a.Told < a.Count && now >= a.ToldAt+interval:
-		return "firing" // it was quiet by the clock, and went on by event time
+	case a.State == waiting && (closing || a.Closed || now >= a.OpenedAt+r.wait):
+		return statusFiring
+	case a.State == resolved && a.Told < a.Count && now >= max(a.ToldAt+r.interval, a.FiredAt+r.throttle):
+		return statusFiring // it was quiet by the clock, and went on by event time
 	case a.State == resolved && a.Told < a.Count && a.Closed:
-		return "resolved" // with the figures at its end
-	case a.State == firing && (a.Closed || now >= a.TouchedAt+quiet):
-		return "resolved"
-	case a.State == firing && a.Told < a.Count && now >= a.ToldAt+interval:
-		return "updated"
+		return statusResolved // with the figures at its end
+	case a.State == firing && (a.Closed || now >= a.TouchedAt+r.resolve):
+		return statusResolved
+	case a.State == firing && a.Told < a.Count && now >= a.ToldAt+r.interval:
+		return statusUpdated
 	}
 	return ""
 }
 
 // told takes down that a message is made.
 func (a *alert) told(status string, now int64) {
-	a.Seq++
-	a.Told, a.ToldAt, a.State = a.Count, now, firing
-	if status == "resolved" {
-		a.State = resolved
+	a.Told, a.ToldAt = a.Count, now
+	switch status {
+	case statusFiring:
+		a.State, a.FiredAt = firing, now
+	case statusResolved:
+		a.State, a.Acked = resolved, ""
 	}
 }
 
 // over reports whether the alert needs to be kept no longer: all is told, and
 // no detection can belong to it any more, or none has for long.
-func (a *alert) over(cfg *Config, now int64) bool {
-	if a.State != resolved || a.Told < a.Count {
+func (a *alert) over(r *route, now int64) bool {
+	if a.State != resolved || a.Told < a.Count || len(a.Owed) > 0 {
 		return false
 	}
-	return a.Closed || now >= a.TouchedAt+max(3600_000, 4*cfg.ResolveAfter.Milliseconds())
+	return a.Closed || now >= a.TouchedAt+max(3600_000, 4*r.resolve, r.throttle)
 }

@@ -242,3 +242,88 @@ func summary(counts map[string]int64) string {
 	}
 	return strings.Join(out, "; ")
 }
+
+func itoa(n int64) string { return fmt.Sprint(n) }
+
+// plan1 plans a sink of a config.
+func plan1(t testing.TB, cfg Config) (pipeline.SinkPlan, error) {
+	t.Helper()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	bc := pipeline.BuildContext{Pipeline: "p", Name: "alerts", Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)}
+	return Factory().PlanSink(bc, &cfg, pipeline.Schemas{nil, pipeline.DetectionsSchema(), nil})
+}
+
+// pager is a fake of PagerDuty's Events API v2: it checks events as that does,
+// and keeps an incident for each dedup_key.
+type pager struct {
+	*httptest.Server
+	mu        sync.Mutex
+	events    []string          // actions that were taken, in their order
+	incidents map[string]string // state by dedup_key: triggered, acknowledged, resolved
+	opened    map[string]int    // incidents made by dedup_key
+	breach    string
+}
+
+func newPager(t testing.TB) *pager {
+	p := &pager{incidents: map[string]string{}, opened: map[string]int{}}
+	p.Server = httptest.NewServer(http.HandlerFunc(p.serve))
+	t.Cleanup(p.Close)
+	return p
+}
+
+func (p *pager) target() Target {
+	return Target{PagerDuty: &PagerDuty{RoutingKey: "r0uting", URL: p.URL}, AllowPrivate: true, Timeout: 5 * time.Second, MinSeverity: "info"}
+}
+
+func (p *pager) serve(w http.ResponseWriter, r *http.Request) {
+	var e struct {
+		Key     string `json:"routing_key"`
+		Action  string `json:"event_action"`
+		Dedup   string `json:"dedup_key"`
+		Payload *struct{ Summary, Source, Severity string }
+		Links   []struct{ Href, Text string }
+	}
+	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+	err := json.Unmarshal(body, &e)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	severities := []string{"critical", "error", "warning", "info"}
+	switch {
+	case err != nil || e.Key != "r0uting" || e.Dedup == "" || len(e.Dedup) > 255 || len(body) > 512<<10,
+		e.Action == "trigger" && (e.Payload == nil || e.Payload.Summary == "" || len(e.Payload.Summary) > 1024 || e.Payload.Source == "" || !slices.Contains(severities, e.Payload.Severity)):
+		p.breach = fmt.Sprintf("an event that is invalid: %.500s", body)
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	case e.Action == "trigger":
+		if s := p.incidents[e.Dedup]; s == "" || s == "resolved" {
+			p.incidents[e.Dedup] = "triggered"
+			p.opened[e.Dedup]++
+		}
+	case e.Action == "acknowledge":
+		if p.incidents[e.Dedup] == "triggered" {
+			p.incidents[e.Dedup] = "acknowledged"
+		}
+	case e.Action == "resolve":
+		if p.incidents[e.Dedup] != "" {
+			p.incidents[e.Dedup] = "resolved"
+		}
+	default:
+		p.breach = "action " + e.Action
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	p.events = append(p.events, e.Action)
+	w.WriteHeader(http.StatusAccepted)
+	fmt.Fprintf(w, `{"status":"success","message":"Event processed","dedup_key":%q}`, e.Dedup)
+}
+
+func (p *pager) tale() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.breach != "" {
+		return p.breach
+	}
+	return strings.Join(p.events, " ")
+}

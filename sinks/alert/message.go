@@ -20,11 +20,13 @@ type Message struct {
 	AlertID     string    `json:"alert_id"`        // the same in all messages about an alert
 	Key         string    `json:"idempotency_key"` // the same whenever this message is sent again
 	Sequence    int       `json:"sequence"`        // of the message within the alert, from 1
-	Status      string    `json:"status"`          // firing, updated, resolved
+	Status      string    `json:"status"`          // firing, updated, resolved; acknowledged to PagerDuty, heartbeat
 	Pipeline    string    `json:"pipeline"`
 	Sink        string    `json:"sink"`
+	Route       string    `json:"route"`
+	GroupID     string    `json:"group_id"` // the same for all alerts of a group
 	Group       []Pair    `json:"group"`
-	Rule        string    `json:"rule_id"` // of the alert's last detection, as the next four
+	Rule        string    `json:"rule_id"` // of the alert's last detection, as the next four and the runbook
 	RuleVersion uint32    `json:"rule_version"`
 	Owner       string    `json:"owner"`
 	Kind        string    `json:"kind"`
@@ -32,7 +34,10 @@ type Message struct {
 	Severity    string    `json:"severity"`       // the highest so far
 	BeganAs     string    `json:"first_severity"` // of the first detection: it does not change in an alert's life
 	Labels      []string  `json:"labels"`         // of all detections, the first 20
+	Runbook     string    `json:"runbook,omitempty"`
+	Note        string    `json:"note,omitempty"` // of the sink's own alerts
 	Count       int64     `json:"count"`
+	Growth      Growth    `json:"growth"`
 	Authors     int64     `json:"authors"`      // distinct
 	AuthorsSure bool      `json:"authors_sure"` // false: estimated, with a standard error of 13 %
 	FirstSeen   time.Time `json:"first_seen"`
@@ -179,33 +184,30 @@ func sqlText(s string) string {
 
 // conditions are the sink's filters, as SQL.
 func (c *Config) conditions() (where []string) {
-	list := func(values []string) string {
-		var out []string
-		for _, v := range values {
-			out = append(out, sqlText(v))
-		}
-		return strings.Join(out, ", ")
-	}
 	if !c.Shadow {
 		where = append(where, "mode != 'shadow'")
 	}
 	if least := severityRank(c.MinSeverity); least > severityRank("info") {
-		where = append(where, "severity IN ("+list(severities()[least-1:])+")")
+		where = append(where, "severity IN ("+sqlList(severities()[least-1:])+")")
 	}
 	if len(c.Rules) > 0 {
-		where = append(where, "rule_id IN ("+list(c.Rules)+")")
+		where = append(where, "rule_id IN ("+sqlList(c.Rules)+")")
 	}
 	if len(c.Kinds) > 0 {
-		where = append(where, "kind IN ("+list(c.Kinds)+")")
+		where = append(where, "kind IN ("+sqlList(c.Kinds)+")")
 	}
 	if len(c.Labels) > 0 {
-		where = append(where, "hasAny(labels, ["+list(c.Labels)+"])")
+		where = append(where, "hasAny(labels, ["+sqlList(c.Labels)+"])")
 	}
 	return where
 }
 
-// query is the SQL that shows all detections of the alert.
-func (a *alert) query(cfg *Config) string {
+// query is the SQL that shows all detections of the alert; "" of one that is
+// not made of detections.
+func (a *alert) query(table string, r *route) string {
+	if a.Kind == kindMeta {
+		return ""
+	}
 	var where []string
 	for i, p := range a.Group {
 		if i >= len(a.Types) {
@@ -224,23 +226,25 @@ func (a *alert) query(cfg *Config) string {
 			where = append(where, col+" = "+value)
 		}
 	}
-	where = append(where, cfg.conditions()...)
+	where = append(where, r.where...)
 	at := func(ms int64) string {
 		return "fromUnixTimestamp64Milli(" + strconv.FormatInt(ms, 10) + ", 'UTC')"
 	}
 	where = append(where, "created_at BETWEEN "+at(a.First)+" AND "+at(a.Last))
-	return "SELECT created_at, post_id, author_id, rule_id, severity, text FROM " + cfg.Table +
+	return "SELECT created_at, post_id, author_id, rule_id, severity, text FROM " + table +
 		" FINAL WHERE " + strings.Join(where, " AND ") + " ORDER BY created_at LIMIT 1000"
 }
 
-// message makes the alert's next message; the alert's Seq is that of it.
-func (s *Sink) message(a *alert, status string) *Message {
-	ms := func(v int64) time.Time { return time.UnixMilli(v).UTC() }
+// message makes a message about the alert; the alert's Seq is that of it, and
+// since is how many detections came after the one before.
+func (s *Sink) message(a *alert, r *route, status string, since int64) *Message {
+	at := func(v int64) time.Time { return time.UnixMilli(v).UTC() }
 	m := &Message{
-		Schema: 1, AlertID: a.ID, Sequence: a.Seq, Status: status, Pipeline: a.Pipeline, Sink: s.name,
-		Key:  digest("message", a.ID, a.Rule, strconv.Itoa(int(a.RuleVersion)), strconv.Itoa(a.Seq)),
+		Schema: 1, AlertID: a.ID, GroupID: a.GroupID, Sequence: a.Seq, Status: status, Pipeline: a.Pipeline, Sink: s.name, Route: r.name,
+		Key:  digest("message", a.ID, a.Rule, strconv.Itoa(int(a.RuleVersion)), strconv.Itoa(a.Seq), status),
 		Rule: clean(a.Rule), RuleVersion: a.RuleVersion, Owner: clean(a.Owner), Kind: clean(a.Kind), Mode: a.Mode, Severity: clean(a.Severity), BeganAs: clean(a.Began),
-		Labels: []string{}, Count: a.Count, FirstSeen: ms(a.First), LastSeen: ms(a.Last), Examples: a.Examples, SQL: a.query(&s.cfg),
+		Runbook: a.Runbook, Labels: []string{}, Count: a.Count, Growth: a.growth(since), FirstSeen: at(a.First), LastSeen: at(a.Last),
+		Examples: a.Examples, SQL: a.query(s.cfg.Table, r), Note: a.Note,
 	}
 	m.Authors, m.AuthorsSure = estimate(a.Authors)
 	for _, l := range a.Labels {
@@ -252,17 +256,28 @@ func (s *Sink) message(a *alert, status string) *Message {
 	return m
 }
 
-// title is one line that says what the alert is.
-func (m *Message) title() string {
-	var group []string
+// group writes the group's columns but the rule, which is named anyway.
+func (m *Message) group() string {
+	var out []string
 	for _, p := range m.Group {
 		if p.Name != "rule_id" {
-			group = append(group, p.Name+"="+p.Value)
+			out = append(out, p.Name+"="+p.Value)
 		}
 	}
+	return strings.Join(out, ", ")
+}
+
+// title is one line that says what the alert is.
+func (m *Message) title() string {
 	t := fmt.Sprintf("%s: %s", m.Severity, m.Rule)
-	if len(group) > 0 {
-		t += " (" + strings.Join(group, ", ") + ")"
+	if g := m.group(); g != "" {
+		t += " (" + g + ")"
+	}
+	switch {
+	case m.Status == statusHeartbeat:
+		return t + ": the pipeline " + m.Pipeline + " is well"
+	case m.Kind == kindMeta:
+		return fmt.Sprintf("%s: %d messages were given up", t, m.Count)
 	}
 	return fmt.Sprintf("%s: %d detections, %s", t, m.Count, m.authors())
 }
@@ -272,4 +287,41 @@ func (m *Message) authors() string {
 		return fmt.Sprintf("%d authors", m.Authors)
 	}
 	return fmt.Sprintf("about %d authors", m.Authors)
+}
+
+const factRunbook = "Runbook" // is shown as a link
+
+// fact is a line of a message: what, and its value, which is clean. Ours is one
+// that holds no text from outside.
+type fact struct {
+	Name, Value string
+	Ours        bool
+}
+
+// facts are what people are shown beside the title and the examples.
+func (m *Message) facts() (out []fact) {
+	add := func(name, value string, ours bool) {
+		if value != "" {
+			out = append(out, fact{name, value, ours})
+		}
+	}
+	if m.Kind == kindMeta {
+		add("Pipeline", m.Pipeline+", sink "+m.Sink, false)
+	} else {
+		add("Rule", fmt.Sprintf("%s, version %d", m.Rule, m.RuleVersion), false)
+	}
+	add("Owner", m.Owner, false)
+	add("Group", m.group(), false)
+	if m.Status != statusHeartbeat {
+		add("First seen", stamp(m.FirstSeen), true)
+		add("Last seen", stamp(m.LastSeen), true)
+	}
+	if m.Kind != kindMeta {
+		add("Detections", fmt.Sprintf("%d of %s", m.Count, m.authors()), true)
+		add("Growth", m.Growth.String(), true)
+	}
+	add("Labels", strings.Join(m.Labels, ", "), false)
+	add("Note", m.Note, false)
+	add(factRunbook, m.Runbook, true)
+	return out
 }

@@ -31,7 +31,7 @@ func TestMetrics(t *testing.T) {
 			var name strings.Builder
 			name.WriteString(f.GetName())
 			for _, l := range m.Label {
-				if l.GetName() == "state" || l.GetName() == "result" {
+				if l.GetName() == "state" || l.GetName() == "result" || l.GetName() == "reason" {
 					name.WriteString(" " + l.GetValue())
 				}
 			}
@@ -41,6 +41,8 @@ func TestMetrics(t *testing.T) {
 	for name, want := range map[string]float64{
 		"sluice_alert_alerts firing": 2, "sluice_alert_alerts waiting": 0, "sluice_alert_queue_length": 0,
 		"sluice_alert_deliveries_total sent": 2, "sluice_alert_deliveries_total retried": 1, "sluice_alert_deliveries_total dead": 0,
+		"sluice_alert_suppressed_total silenced": 0, "sluice_alert_suppressed_total held": 0, "sluice_alert_silences": 0,
+		"sluice_alert_reports_waiting": 0, "sluice_alert_reports_lost_total": 0,
 	} {
 		if v, ok := got[name]; !ok || v != want {
 			t.Errorf("%s = %v, want %v (%v)", name, v, want, got)

@@ -25,12 +25,14 @@ const (
 type layout struct {
 	post, author, rule, owner, kind, mode, severity, text int
 	at, version, labels, start, end                       int
+	schema                                                *arrow.Schema
 	by                                                    []int
 	types                                                 []byte
 }
 
-func newLayout(cfg *Config, schema *arrow.Schema) (*layout, error) {
-	l := &layout{}
+// newLayout finds the columns; path is where the config names those that group.
+func newLayout(by []string, at string, schema *arrow.Schema) (*layout, error) {
+	l := &layout{schema: schema}
 	str, u32 := arrow.BinaryTypes.String, arrow.PrimitiveTypes.Uint32
 	for _, c := range []struct {
 		at   *int
@@ -57,8 +59,8 @@ func newLayout(cfg *Config, schema *arrow.Schema) (*layout, error) {
 		}
 		*c.at = i
 	}
-	for n, name := range cfg.By {
-		path := fmt.Sprintf("by.%d", n)
+	for n, name := range by {
+		path := fmt.Sprintf("%s.%d", at, n)
 		i := schema.FieldIndices(name)
 		if len(i) == 0 {
 			return nil, &pipeline.FieldError{Path: path, Err: fmt.Errorf("detections have no column %q; they have %s", name, strings.Join(groupable(schema), ", "))}
@@ -113,6 +115,7 @@ type reader struct {
 	rec  arrow.Record
 	d    detection
 	key  []byte
+	to   []*route
 	text [8]*array.String
 }
 
@@ -174,21 +177,21 @@ func numbers(dst []uint32, col arrow.Array, row int) []uint32 {
 	return dst
 }
 
-// group returns the bytes that tell the row's group from others; they are
-// valid until the next call.
-func (r *reader) group(row int) []byte {
-	r.key = r.key[:0]
-	for i := range r.by {
+// group returns the bytes that tell the row's group within a route from others;
+// they are valid until the next call.
+func (r *reader) group(to *route, row int) []byte {
+	r.key = append(append(r.key[:0], to.name...), 0)
+	for _, c := range to.layout.by {
 		before := len(r.key)
-		r.key = r.append(r.key, i, row)
+		r.key = r.append(r.key, c, row)
 		r.key = binary.LittleEndian.AppendUint32(r.key, uint32(len(r.key)-before))
 	}
 	return r.key
 }
 
 // append writes a value that groups as text.
-func (r *reader) append(dst []byte, i, row int) []byte {
-	switch col := r.rec.Column(r.by[i]).(type) {
+func (r *reader) append(dst []byte, column, row int) []byte {
+	switch col := r.rec.Column(column).(type) {
 	case *array.String:
 		return append(dst, col.Value(row)...)
 	case *array.Uint32:
@@ -209,9 +212,9 @@ func (r *reader) append(dst []byte, i, row int) []byte {
 }
 
 // pairs returns the columns that group and the row's values.
-func (r *reader) pairs(row int) (pairs []Pair, cuts []bool) {
-	for i, c := range r.by {
-		value := string(r.append(nil, i, row))
+func (r *reader) pairs(to *route, row int) (pairs []Pair, cuts []bool) {
+	for _, c := range to.layout.by {
+		value := string(r.append(nil, c, row))
 		short := cut(value, maxValue)
 		pairs = append(pairs, Pair{Name: r.rec.Schema().Field(c).Name, Value: strings.Clone(short)})
 		cuts = append(cuts, len(short) < len(value))

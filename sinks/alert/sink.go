@@ -5,7 +5,6 @@
 package alert
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -21,7 +20,9 @@ type Sink struct {
 	cfg     Config
 	name    string
 	log     *slog.Logger
-	layout  *layout
+	pipe    string   // the pipeline's name
+	routes  []*route // the default one last
+	meta    *route
 	targets []*target
 	now     func() time.Time
 	backoff func(attempts int) time.Duration
@@ -32,9 +33,35 @@ type Sink struct {
 	closing chan struct{}
 	running sync.WaitGroup
 
-	mu    sync.Mutex // guards st and what changes in targets
-	st    *store
-	ended bool
+	keep     pipeline.KeepReport      // nil: nobody keeps reports
+	progress func() pipeline.Progress // nil: unknown
+	beats    map[string]int64         // by what came of them
+
+	mu         sync.Mutex // guards what follows, and what changes in targets
+	st         *store
+	silences   silences
+	runbooks   map[ruleKey]string
+	suppressed map[string]int64 // messages that were not made, by why
+	ended      bool
+}
+
+type ruleKey struct {
+	id      string
+	version uint32
+}
+
+// RegisterRules takes the rules' runbooks, of which alerts tell. It is
+// [pipeline.RuleRegistrar].
+func (s *Sink) RegisterRules(_ context.Context, rules []pipeline.RuleInfo) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.runbooks = map[ruleKey]string{}
+	for _, r := range rules {
+		if r.Runbook != "" {
+			s.runbooks[ruleKey{r.ID, r.Version}] = r.Runbook
+		}
+	}
+	return nil
 }
 
 // Open reads the state and begins to deliver what is left of the last run.
@@ -43,6 +70,8 @@ func (s *Sink) Open(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.name, classify(err))
 	}
+	s.silences.path = s.cfg.Silences
+	s.refreshSilences()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.st, s.ended = st, false
@@ -60,6 +89,8 @@ func (s *Sink) Open(context.Context) error {
 			s.running.Go(func() { s.work(ctx, t) })
 		}
 	}
+	s.startBeats(ctx)
+	s.startReports(ctx)
 	return nil
 }
 
@@ -91,11 +122,15 @@ func (s *Sink) Write(_ context.Context, key pipeline.Key, in []pipeline.Batch) e
 		if b.Stream != pipeline.Detections || b.Record.NumRows() == 0 {
 			continue
 		}
-		r := s.layout.reader(b.Record, key.Pipeline)
+		r := s.routes[0].layout.reader(b.Record, key.Pipeline)
 		for row := range b.Rows() {
-			if s.cfg.wants(r.head(row)) {
-				r.rest(row)
-				e.count(r, row)
+			if !s.cfg.wants(r.head(row)) {
+				continue
+			}
+			r.rest(row)
+			r.to = s.routesOf(r.to[:0], &r.d)
+			for _, to := range r.to {
+				e.count(to, r, row)
 			}
 		}
 	}
@@ -133,134 +168,37 @@ func (e *epoch) current(group string) *alert {
 	return a
 }
 
-// count adds a row to its group's alert.
-func (e *epoch) count(r *reader, row int) {
+// count adds a row to its group's alert of a route.
+func (e *epoch) count(to *route, r *reader, row int) {
 	s, d := e.sink, &r.d
-	raw := r.group(row)
+	raw := r.group(to, row)
 	group, there := e.ids[string(raw)]
 	if !there {
 		group = digest("group", string(raw))
 		e.ids[string(raw)] = group
 	}
-	full := func() bool { return len(s.st.alerts)+e.opened >= s.cfg.MaxGroups }
 	a := e.current(group)
-	if a == nil && full() {
-		group = overflow
+	full := a == nil && len(s.st.alerts)+e.opened >= s.cfg.MaxGroups
+	if full {
+		group = overflow + "/" + to.name
 		a = e.current(group)
 	}
-	if a != nil && d.at > a.Last+s.cfg.ResolveAfter.Milliseconds() {
+	if a != nil && a.ends(to, d.at) {
 		a.Closed, a = true, nil
 	}
 	if a == nil {
-		if group == overflow {
-			a = s.open(group, d, []Pair{{Name: "group", Value: "all further groups"}}, nil, nil, e.now)
+		if full {
+			a = s.open(to, group, d, []Pair{{Name: "group", Value: "all further groups"}}, nil, nil, e.now)
 		} else {
-			pairs, cuts := r.pairs(row)
-			a = s.open(group, d, pairs, r.types, cuts, e.now)
+			pairs, cuts := r.pairs(to, row)
+			a = s.open(to, group, d, pairs, to.layout.types, cuts, e.now)
 		}
 		e.staged[group], e.changed = a, append(e.changed, a)
 		e.opened++
 	}
 	a.add(d, s.cfg.Examples)
+	a.Runbook = s.runbooks[ruleKey{a.Rule, a.RuleVersion}]
 	a.TouchedAt = e.now
-}
-
-// watch looks for what is due until the sink is closed.
-func (s *Sink) watch() {
-	tick := time.NewTicker(s.every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			s.look(false)
-		case <-s.closing:
-			return
-		}
-	}
-}
-
-// look makes the messages that are due, and dead letters of those that are too old.
-func (s *Sink) look(closing bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.now().UnixMilli()
-	var due []*alert
-	var drop []string
-	for _, a := range s.st.alerts {
-		switch {
-		case a.due(&s.cfg, now, closing) != "":
-			due = append(due, a)
-		case a.over(&s.cfg, now):
-			drop = append(drop, a.ID)
-		}
-	}
-	slices.SortFunc(due, func(a, b *alert) int { return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(a.ID, b.ID)) })
-	slices.Sort(drop)
-	replaced := s.replaceable(due)
-	for part := range slices.Chunk(due, 256) {
-		if err := s.tell(part, replaced, now, closing); err != nil {
-			s.log.Warn("messages of alerts cannot be kept; this is tried again", "sink", s.name, "err", err)
-			return
-		}
-	}
-	if len(drop) > 0 {
-		if err := s.st.commit(record{Drop: drop}); err != nil {
-			s.log.Warn("alerts that are over cannot be dropped; this is tried again", "sink", s.name, "err", err)
-		}
-	}
-	s.expire(now)
-}
-
-// replaceable finds updates that wait still: a newer one says it all.
-func (s *Sink) replaceable(due []*alert) map[[2]string]*delivery {
-	out := map[[2]string]*delivery{}
-	if len(due) == 0 {
-		return out
-	}
-	for target, q := range s.st.queues {
-		for _, d := range q {
-			if d.Msg.Status == "updated" && !d.busy {
-				out[[2]string{target, d.Msg.AlertID}] = d
-			}
-		}
-	}
-	return out
-}
-
-// tell makes the messages of some alerts, as one change of the store.
-func (s *Sink) tell(alerts []*alert, replaced map[[2]string]*delivery, now int64, closing bool) error {
-	var rec record
-	for _, old := range alerts {
-		a := old.clone()
-		for status := a.due(&s.cfg, now, closing); status != ""; status = a.due(&s.cfg, now, closing) {
-			a.told(status, now)
-			m := s.message(a, status)
-			for _, t := range s.targets {
-				if severityRank(a.Severity) < severityRank(t.cfg.MinSeverity) {
-					continue
-				}
-				if d := replaced[[2]string{t.name, a.ID}]; d != nil && status == "updated" {
-					rec.Done = append(rec.Done, d.ID)
-				}
-				rec.Add = append(rec.Add, &delivery{ID: m.Key + "/" + t.name, Target: t.name, Born: now, Msg: m})
-			}
-		}
-		rec.Alerts = append(rec.Alerts, a)
-	}
-	if err := s.st.commit(rec); err != nil {
-		return err
-	}
-	for _, t := range s.targets {
-		for len(s.st.queues[t.name]) > s.cfg.MaxQueue {
-			i := slices.IndexFunc(s.st.queues[t.name], func(d *delivery) bool { return !d.busy })
-			if i < 0 {
-				break
-			}
-			s.bury(t, s.st.queues[t.name][i], fmt.Sprintf("more than %d messages wait for the target", s.cfg.MaxQueue))
-		}
-		t.rouse()
-	}
-	return nil
 }
 
 // expire makes dead letters of messages that were tried for too long. One that
@@ -297,8 +235,9 @@ func (s *Sink) Close(ctx context.Context) error {
 	}
 	s.stop()
 	<-done
+	s.lastReports(ctx)
 	for _, t := range s.targets {
-		t.client.CloseIdleConnections()
+		t.close()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,7 +2,6 @@ package alert
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -29,6 +28,7 @@ type (
 	slackElement struct {
 		Type     string         `json:"type"`
 		Text     string         `json:"text,omitempty"`
+		URL      string         `json:"url,omitempty"`
 		Style    *slackStyle    `json:"style,omitempty"`
 		Elements []slackElement `json:"elements,omitempty"`
 	}
@@ -58,12 +58,21 @@ func (sl *Slack) request(ctx context.Context, m *Message, _ time.Time) (*http.Re
 	title := strings.ToUpper(m.Status) + " " + m.title()
 	text := func(s string) slackElement { return slackElement{Type: "text", Text: cut(s, maxSlackText)} }
 	section := func(e ...slackElement) slackElement { return slackElement{Type: "rich_text_section", Elements: e} }
-	facts := fmt.Sprintf("Rule %s, version %d, owner %s\nFirst seen %s, last seen %s\n%d detections, %s", m.Rule, m.RuleVersion, m.Owner,
-		stamp(m.FirstSeen), stamp(m.LastSeen), m.Count, m.authors())
-	if len(m.Labels) > 0 {
-		facts += "\nLabels " + strings.Join(m.Labels, ", ")
+	var facts strings.Builder
+	for i, f := range m.facts() {
+		if f.Name == factRunbook {
+			continue
+		}
+		if i > 0 {
+			facts.WriteByte('\n')
+		}
+		facts.WriteString(f.Name + ": " + f.Value)
 	}
-	body := []slackElement{section(text(facts))}
+	body := []slackElement{section(text(facts.String()))}
+	if m.Runbook != "" {
+		// The rule's own address: the only link there is.
+		body = append(body, section(slackElement{Type: "link", URL: m.Runbook, Text: "Runbook"}))
+	}
 	for _, e := range m.Examples {
 		quote := slackElement{Type: "rich_text_quote", Elements: []slackElement{text(e.PostID + " by " + e.AuthorID + ": ")}}
 		for _, p := range e.Pieces {
@@ -75,7 +84,9 @@ func (sl *Slack) request(ctx context.Context, m *Message, _ time.Time) (*http.Re
 		}
 		body = append(body, quote)
 	}
-	body = append(body, slackElement{Type: "rich_text_preformatted", Elements: []slackElement{text(m.SQL)}})
+	if m.SQL != "" {
+		body = append(body, slackElement{Type: "rich_text_preformatted", Elements: []slackElement{text(m.SQL)}})
+	}
 	req, _, err := post(ctx, sl.URL.Reveal(), slackMessage{
 		Text: escapeSlack(cut(title, maxSlackText/5)),
 		Blocks: []slackBlock{

@@ -25,6 +25,9 @@ type record struct {
 	Drop   []string    `json:"drop,omitempty"`   // ids of alerts that are over
 	Add    []*delivery `json:"add,omitempty"`    // messages to be sent
 	Done   []string    `json:"done,omitempty"`   // ids of deliveries that need no more
+
+	Reports  []*report `json:"reports,omitempty"`  // rows for the store; apply numbers them
+	Reported uint64    `json:"reported,omitempty"` // the store has the rows up to this one
 }
 
 // delivery is a message for one target.
@@ -65,6 +68,9 @@ type store struct {
 	current map[string]*alert // by GroupID: the one that is not closed
 	byID    map[string]*delivery
 	queues  map[string][]*delivery // by target, oldest first
+	reports []*report              // that the store does not have yet, oldest first
+	last    uint64                 // number of the newest report
+	lost    int64                  // reports that were forgotten
 }
 
 func crc(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
@@ -139,7 +145,8 @@ func parseRecord(line []byte) (rec record, ok bool) {
 		return rec, false
 	}
 	bad := slices.ContainsFunc(rec.Alerts, func(a *alert) bool { return a == nil }) ||
-		slices.ContainsFunc(rec.Add, func(d *delivery) bool { return d == nil || d.Msg == nil })
+		slices.ContainsFunc(rec.Add, func(d *delivery) bool { return d == nil || d.Msg == nil }) ||
+		slices.ContainsFunc(rec.Reports, func(r *report) bool { return r == nil })
 	return rec, !bad
 }
 
@@ -194,6 +201,24 @@ func (st *store) apply(rec record) {
 			}
 		}
 	}
+	st.applyReports(rec)
+}
+
+func (st *store) applyReports(rec record) {
+	for _, r := range rec.Reports {
+		st.last++
+		r.N = st.last
+	}
+	st.reports = append(st.reports, rec.Reports...)
+	n := 0
+	for n < len(st.reports) && st.reports[n].N <= rec.Reported {
+		n++
+	}
+	if over := len(st.reports) - n - maxReports; over > 0 {
+		n += over
+		st.lost += int64(over)
+	}
+	st.reports = slices.Delete(st.reports, 0, n)
 }
 
 // commit writes a change to the journal and then makes it. After an error
@@ -254,6 +279,11 @@ func (st *store) compact() error {
 		for _, d := range q {
 			put(record{Add: []*delivery{d}})
 		}
+	}
+	// Numbers are counted from the journal's beginning, so they begin anew when
+	// it is read.
+	for part := range slices.Chunk(st.reports, 1000) {
+		put(record{Reports: part})
 	}
 	if err == nil {
 		err = out.Flush()

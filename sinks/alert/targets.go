@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -17,21 +18,24 @@ import (
 )
 
 // newTarget makes the receiver that the config describes.
-func newTarget(name string, cfg Target, all *Config) *target {
-	t := &target{name: name, cfg: cfg, client: newClient(cfg), workers: workersPerTarget, wake: make(chan struct{}, workersPerTarget)}
+func newTarget(name string, cfg Target, all *Config) (*target, error) {
+	t := &target{name: name, cfg: cfg, workers: workersPerTarget, wake: make(chan struct{}, workersPerTarget)}
 	t.accepted = func(code int, _ []byte) bool { return code >= 200 && code < 300 }
+	t.attempt = t.post
 	var secrets []pipeline.Secret
 	switch {
 	case cfg.Webhook != nil:
-		w := cfg.Webhook
+		w, err := newHook(cfg.Webhook)
+		if err != nil {
+			return nil, err
+		}
 		secrets = []pipeline.Secret{w.URL, w.Secret, w.Token}
 		t.request = w.request
 	case cfg.Alertmanager != nil:
 		am := cfg.Alertmanager
 		secrets = []pipeline.Secret{am.URL, am.Token}
-		hold := all.ResolveAfter + all.GroupInterval + time.Hour
 		t.request = func(ctx context.Context, m *Message, now time.Time) (*http.Request, error) {
-			return am.request(ctx, m, now, hold)
+			return am.request(ctx, m, now, all.holds(m.Route))
 		}
 	case cfg.Slack != nil:
 		secrets = []pipeline.Secret{cfg.Slack.URL}
@@ -40,15 +44,42 @@ func newTarget(name string, cfg Target, all *Config) *target {
 		t.accepted = func(code int, body []byte) bool {
 			return code == http.StatusOK && strings.TrimSpace(string(body)) == "ok"
 		}
+	case cfg.Email != nil:
+		secrets = []pipeline.Secret{cfg.Email.Password}
+		t.workers = 1 // servers bound the connections of one sender
+		t.mail = newMailer(t)
+		t.attempt = t.mail.send
 	default:
 		secrets = []pipeline.Secret{cfg.PagerDuty.RoutingKey}
 		t.request = cfg.PagerDuty.request
 		t.accepted = func(code int, _ []byte) bool { return code == http.StatusAccepted }
 	}
+	if cfg.Email == nil {
+		t.client = newClient(cfg)
+	}
 	for _, s := range secrets {
 		t.secrets = append(t.secrets, s.Reveal())
 	}
-	return t
+	return t, nil
+}
+
+// holds is how long a message to Alertmanager stands without another: an alert
+// of which nothing is heard any more must not stay for ever.
+func (c *Config) holds(route string) time.Duration {
+	if route == kindMeta && c.Heartbeat != nil {
+		return 3 * c.Heartbeat.Interval
+	}
+	resolve, interval := c.ResolveAfter, c.GroupInterval
+	for _, r := range c.Routes {
+		if r.Name == route {
+			resolve = time.Duration(ms(r.ResolveAfter, c.ResolveAfter)) * time.Millisecond
+			interval = time.Duration(ms(r.GroupInterval, c.GroupInterval)) * time.Millisecond
+		}
+	}
+	if d := c.DeadLetters; route == kindMeta && d != nil {
+		resolve = d.ResolveAfter
+	}
+	return resolve + interval + time.Hour
 }
 
 // post makes a request with a JSON body. encoding/json escapes <, > and &, so
@@ -84,19 +115,6 @@ func Sign(secret pipeline.Secret, at time.Time, body []byte) string {
 	return "t=" + unix + ",v1=" + hex.EncodeToString(h.Sum(nil))
 }
 
-func (w *Webhook) request(ctx context.Context, m *Message, now time.Time) (*http.Request, error) {
-	req, body, err := post(ctx, w.URL.Reveal(), m)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set(HeaderKey, m.Key)
-	if w.Secret != "" {
-		req.Header.Set(HeaderSignature, Sign(w.Secret, now, body))
-	}
-	bearer(req, w.Token)
-	return req, nil
-}
-
 // amAlert is an alert of Alertmanager's API v2.
 type amAlert struct {
 	Labels      map[string]string `json:"labels"`
@@ -120,16 +138,22 @@ func (am *Alertmanager) request(ctx context.Context, m *Message, now time.Time, 
 			labels["alertname"] = p.Value
 		}
 	}
+	if m.Status == statusHeartbeat {
+		labels["alertname"] = "SluiceHeartbeat"
+	} else if m.Kind == kindMeta {
+		labels["alertname"] = "SluiceDeadLetters"
+	}
 	a := amAlert{
 		Labels: labels,
 		Annotations: map[string]string{
 			"summary": m.title(), "severity": m.Severity, "rule": fmt.Sprintf("%s, version %d", m.Rule, m.RuleVersion), "owner": m.Owner,
 			"first_seen": stamp(m.FirstSeen), "last_seen": stamp(m.LastSeen), "labels": strings.Join(m.Labels, ", "),
-			"sql": m.SQL, "examples": m.examples("[[", "]]"),
+			"sql": m.SQL, "examples": m.examples("[[", "]]"), "growth": m.Growth.String(), "runbook_url": m.Runbook, "note": m.Note,
 		},
 		StartsAt: m.FirstSeen, EndsAt: now.Add(hold).UTC(),
 	}
-	if m.Status == "resolved" {
+	maps.DeleteFunc(a.Annotations, func(_, v string) bool { return v == "" })
+	if m.Status == statusResolved {
 		a.EndsAt = now.UTC()
 	}
 	if a.StartsAt.After(now) { // a post may claim any time
@@ -192,9 +216,16 @@ func (pd *PagerDuty) request(ctx context.Context, m *Message, _ time.Time) (*htt
 	if address == "" {
 		address = pagerDutyURL
 	}
-	event := map[string]any{"routing_key": pd.RoutingKey.Reveal(), "event_action": "resolve", "dedup_key": m.AlertID}
-	if m.Status != "resolved" {
-		event["event_action"] = "trigger"
+	event := map[string]any{"routing_key": pd.RoutingKey.Reveal(), "event_action": "trigger", "dedup_key": m.AlertID}
+	switch m.Status {
+	case statusResolved:
+		event["event_action"] = "resolve"
+	case statusAcknowledged:
+		event["event_action"] = "acknowledge"
+	default:
+		if m.Runbook != "" {
+			event["links"] = []map[string]string{{"href": m.Runbook, "text": "Runbook"}}
+		}
 		event["client"] = "Sluice"
 		event["payload"] = map[string]any{
 			"summary": cut(m.title(), 1024), "source": m.Pipeline + "/" + m.Sink, "severity": pdSeverity(m.Severity),

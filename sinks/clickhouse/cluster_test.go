@@ -69,7 +69,7 @@ func makeClusterDDL(migrations []migration) string {
 		sql = window.ReplaceAllString(sql, "replicated_deduplication_window = $1, replicated_deduplication_window_seconds = 604800")
 		out.WriteString("\n" + sql + ";\n")
 	}
-	for _, t := range []string{"posts", "detections", "rejected", "rules", "epochs", "feedback", "posts_by_minute", "posts_by_hour", "detections_by_minute", "detections_by_hour"} {
+	for _, t := range []string{"posts", "detections", "rejected", "rules", "epochs", "feedback", "alerts", "alert_deliveries", "posts_by_minute", "posts_by_hour", "detections_by_minute", "detections_by_hour"} {
 		fmt.Fprintf(&out, "\nCREATE TABLE IF NOT EXISTS sluice.%s_all ON CLUSTER '{cluster}' AS sluice.%s\nENGINE = Distributed('{cluster}', sluice, %s);\n", t, t, t)
 	}
 	return out.String()

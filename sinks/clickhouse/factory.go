@@ -30,7 +30,8 @@ func Factory() pipeline.Factory {
 		Name:    "clickhouse",
 		Summary: "stores posts, detections and rejected rows in ClickHouse, on a server or embedded",
 		Doc: `Writes each epoch as one insert a table, so that a replay changes nothing, and keeps
-rollups by minute and hour, a register of rules and a ledger of epochs.
+rollups by minute and hour, a register of rules and a ledger of epochs. What a sink
+alert of the same pipeline does is stored too, in alerts and alert_deliveries.
 
 With embedded, the engine runs as a child process and speaks ClickHouse's HTTP
 interface on listen: clickhouse-client, Grafana and curl can read from it. With dsn, the
@@ -109,7 +110,11 @@ func (p *plan) New() (pipeline.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sink{cfg: p.cfg, name: p.bc.Name, log: p.bc.Logger, mem: p.bc.Mem, targets: p.targets, created: p.created, ledger: ledger}, nil
+	reports, err := newReportTargets()
+	if err != nil {
+		return nil, err
+	}
+	return &Sink{cfg: p.cfg, name: p.bc.Name, log: p.bc.Logger, mem: p.bc.Mem, targets: p.targets, created: p.created, ledger: ledger, reports: reports}, nil
 }
 
 // Describe lists the tables and the number of columns that go into each.

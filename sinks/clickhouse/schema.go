@@ -151,7 +151,7 @@ func setMerges(ctx context.Context, conn driver.Conn, v version, table string, i
 }
 
 // ttlOfOurs finds the TTL that setRetention writes, and no other.
-var ttlOfOurs = regexp.MustCompile(`TTL (?:toDateTime\((?:created_at|inserted_at)\)|minute|hour) \+ toIntervalSecond\((\d+)\)`)
+var ttlOfOurs = regexp.MustCompile(`TTL (?:toDateTime\((?:created_at|inserted_at|made_at)\)|minute|hour) \+ toIntervalSecond\((\d+)\)`)
 
 // setRetention makes the table drop rows after keep, or never when keep is 0.
 // A TTL that somebody else has set is left alone when keep is 0.

@@ -27,6 +27,7 @@ type Sink struct {
 	mem     memory.Allocator
 	targets [pipeline.NumStreams]*target
 	ledger  *target
+	reports map[string]*target // by table
 
 	store   *store
 	conn    driver.Conn
@@ -139,7 +140,7 @@ func (s *Sink) checkTables(ctx context.Context) error {
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.checkReports(ctx))...)
 }
 
 // Overlap implements [pipeline.Overlapper]. One INSERT keeps one core of the

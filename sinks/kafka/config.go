@@ -11,6 +11,7 @@ package kafka
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -84,8 +85,12 @@ as Arrow IPC streams. The producer is idempotent, and an epoch is committed when
 have acknowledged all its messages.
 
 Delivery is at least once: an epoch that was written but not committed when the process died
-is written again. The headers sluice-epoch and sluice-row name a message; a repeat has the same
+is written again. The headers sluice-epoch and sluice-row (and with format: arrow sluice-rows, the
+number of rows from there on) name a message; a repeat has the same
 ones, so a consumer that remembers them since the last epoch can drop it.
+
+With format: arrow a message has at most the rows of a batch (1,024), and is cut in halves where it
+is larger than message.max.bytes. The kafka source reads posts written so with messages: arrow.
 
 A message that is larger than the brokers take ends the run: raise message.max.bytes in
 settings and at the topic. While the brokers are away, the sink waits, and the pipeline with it.`,
@@ -119,7 +124,14 @@ func (p *plan) New() (pipeline.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sink{plan: p, outputs: outputs}, nil
+	return &Sink{plan: p, Stats: kafka.NewStats(p.bc.Name, p.logger()), outputs: outputs}, nil
+}
+
+func (p *plan) logger() *slog.Logger {
+	if p.bc.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return p.bc.Logger
 }
 
 func (p *plan) settings(logs *kafka.Logs) *client.ConfigMap {
@@ -132,7 +144,7 @@ func (p *plan) settings(logs *kafka.Logs) *client.ConfigMap {
 		logs.Settings(own)
 	}
 	return p.cfg.Map(client.ConfigMap{
-		"client.id": "sluice", "linger.ms": 5,
+		"client.id": "sluice", "linger.ms": 5, "statistics.interval.ms": kafka.StatsInterval,
 		// Messages wait for as long as the brokers are away: to give up and
 		// begin again would write some of them twice.
 		"message.timeout.ms": 0,

@@ -16,9 +16,11 @@ import (
 
 // Headers that each message has: Key.String of its epoch, and the number of its
 // row (of its first row, with format arrow) among those of the epoch and stream.
+// With format arrow a third one has the number of its rows.
 const (
 	headerEpoch = "sluice-epoch"
 	headerRow   = "sluice-row"
+	headerRows  = "sluice-rows"
 )
 
 // output turns the rows of one stream into messages.
@@ -104,7 +106,7 @@ func (o *output) messages(rec arrow.Record, epoch []byte, row int, limit int, se
 func (o *output) message(epoch []byte, row int) *client.Message {
 	return &client.Message{
 		TopicPartition: client.TopicPartition{Topic: &o.topic, Partition: client.PartitionAny},
-		Headers: append(make([]client.Header, 0, 2+len(o.names)),
+		Headers: append(make([]client.Header, 0, 3+len(o.names)),
 			client.Header{Key: headerEpoch, Value: epoch}, client.Header{Key: headerRow, Value: strconv.AppendInt(nil, int64(row), 10)}),
 	}
 }
@@ -135,6 +137,7 @@ func (o *output) halves(rec arrow.Record, epoch []byte, row, limit int, send fun
 	if b.Len() <= limit || n < 2 {
 		m := o.message(epoch, row)
 		m.Value = b.Bytes()
+		m.Headers = append(m.Headers, client.Header{Key: headerRows, Value: strconv.AppendInt(nil, n, 10)})
 		return send(m)
 	}
 	for _, part := range [][2]int64{{0, n / 2}, {n / 2, n}} {

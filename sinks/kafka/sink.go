@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"time"
 
@@ -20,11 +19,12 @@ const askTimeout = 10_000
 // Sink writes epochs to topics. It is used by one goroutine.
 type Sink struct {
 	*plan
-	outputs  [pipeline.NumStreams]*output
-	logs     *kafka.Logs
-	producer *client.Producer
-	events   chan struct{} // closed when the producer's events have ended
-	limit    int           // message.max.bytes
+	*kafka.Stats // what librdkafka counts, as metrics
+	outputs      [pipeline.NumStreams]*output
+	logs         *kafka.Logs
+	producer     *client.Producer
+	events       chan struct{} // closed when the producer's events have ended
+	limit        int           // message.max.bytes
 
 	// The epoch that is being written, and which of its messages the brokers
 	// have: when Write is called again, these are not sent again.
@@ -62,10 +62,7 @@ func (s *Sink) connect() error {
 	if s.producer != nil {
 		return nil
 	}
-	logger := s.bc.Logger
-	if logger == nil {
-		logger = slog.New(slog.DiscardHandler)
-	}
+	logger := s.logger()
 	s.logs = kafka.NewLogs(logger)
 	settings := s.settings(s.logs)
 	s.limit = 1_000_000 // librdkafka's default
@@ -86,8 +83,11 @@ func (s *Sink) connect() error {
 	go func() { // what is not a delivery report
 		defer close(s.events)
 		for e := range p.Events() {
-			if e, ok := e.(client.Error); ok {
+			switch e := e.(type) {
+			case client.Error:
 				logger.Warn("kafka: "+e.Error(), "code", e.Code().String())
+			case *client.Stats:
+				s.Take(e)
 			}
 		}
 	}()
@@ -227,5 +227,6 @@ func (s *Sink) disconnect() {
 	s.producer.Close()
 	<-s.events
 	s.logs.Close()
+	s.Reset()
 	s.producer, s.logs = nil, nil
 }

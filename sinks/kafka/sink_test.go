@@ -15,6 +15,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/ipc"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	client "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluicehq/sluice/internal/kafkatest"
 	"github.com/sluicehq/sluice/pipeline"
@@ -187,6 +188,7 @@ func TestArrow(t *testing.T) {
 		if headerOf(m, headerRow) != fmt.Sprint(rows) || len(m.Value) > 40000 {
 			t.Fatalf("message %d begins at row %s, want %d; %d bytes", messages, headerOf(m, headerRow), rows, len(m.Value))
 		}
+		first := rows
 		r, err := ipc.NewReader(bytes.NewReader(m.Value))
 		if err != nil {
 			t.Fatal(err)
@@ -198,9 +200,44 @@ func TestArrow(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Release()
+		if headerOf(m, headerRows) != fmt.Sprint(rows-first) {
+			t.Fatalf("message %d has %d rows, its header says %s", messages, rows-first, headerOf(m, headerRows))
+		}
 	}
 	if rows != 1000 || messages < 2 {
 		t.Errorf("%d rows in %d messages", rows, messages)
+	}
+}
+
+// TestStats looks at what the metrics say after a write.
+func TestStats(t *testing.T) {
+	b := kafkatest.Start(t)
+	b.CreateTopic(t, "counted", 1, nil)
+	k, err := open(t, b.Servers, func(c *Config) { c.Topic, c.Settings = "counted", map[string]string{"statistics.interval.ms": "50"} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Write(t.Context(), epoch(1), detections(t, 100, 300)); err != nil {
+		t.Fatal(err)
+	}
+	reg := prometheus.NewPedanticRegistry()
+	reg.MustRegister(k)
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		families, err := reg.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]float64{}
+		for _, f := range families {
+			got[f.GetName()] = f.Metric[0].GetGauge().GetValue() + f.Metric[0].GetCounter().GetValue()
+		}
+		queue, ok := got["sluice_kafka_queue_messages"]
+		if got["sluice_kafka_messages_total"] == 300 && ok && queue == 0 && got["sluice_kafka_broker_up"] == 1 && got["sluice_kafka_broker_tx_bytes_total"] > 300 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the metrics are %v", got)
+		}
 	}
 }
 

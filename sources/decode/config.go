@@ -42,6 +42,14 @@ type Column struct {
 	Required bool   `koanf:"required" doc:"Reject a record that lacks the value."`
 }
 
+// Times returns min_time and max_time of a config that is valid, in Unix
+// milliseconds, half open.
+func (c Config) Times() (from, to int64) {
+	from, _ = configTime(c.MinTime)
+	to, _ = configTime(c.MaxTime)
+	return from, to
+}
+
 // Defaults returns the config with its default values.
 func Defaults() Config {
 	return Config{

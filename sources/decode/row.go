@@ -171,7 +171,7 @@ func (r *row) check() Reason {
 	}
 	if v := &slots[colKind]; v.off == v.end {
 		v.kind = absent
-	} else if !isKind(r.text(*v)) {
+	} else if !IsKind(r.text(*v)) {
 		return r.wrong(&r.p.scalars[colKind], *v, "one of post, reply, quote, repost")
 	}
 	if !r.listed && !r.p.listNeeded {
@@ -348,8 +348,8 @@ func quoted(s []byte) string {
 	return strconv.Quote(string(s))
 }
 
-// isKind reports whether s names a kind of post.
-func isKind(s []byte) bool {
+// IsKind reports whether s names a kind of post.
+func IsKind(s []byte) bool {
 	switch string(s) {
 	case "post", "reply", "quote", "repost":
 		return true

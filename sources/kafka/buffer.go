@@ -78,6 +78,7 @@ func (b *buffer) add(p *decodePlan, m *kafka.Message) {
 	switch {
 	case value == nil && p.rejectTombstones:
 		reject = tombstone
+	case p.arrow: // which tells by itself what is no stream
 	case len(value) > 5 && value[0] == 0:
 		if value, reject = unframe(value); reject == accepted {
 			break
@@ -93,6 +94,9 @@ func (b *buffer) add(p *decodePlan, m *kafka.Message) {
 		b.end(value, bytes.Count(value, []byte{'\n'})+1)
 		b.side = append(b.side, accepted)
 		b.needed = true
+	case p.arrow:
+		b.end(value, ipcRecords(value))
+		b.side = append(b.side, accepted)
 	default:
 		b.end(value, 1)
 		b.side = append(b.side, accepted)

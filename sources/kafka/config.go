@@ -1,5 +1,5 @@
 // Package kafka reads posts from topics of Kafka: JSON, one post or several
-// lines a message.
+// lines a message, or Arrow IPC streams.
 //
 // Each topic partition is a partition of the source, and its position is an
 // offset. There are two ways to divide them:
@@ -45,7 +45,7 @@ type Config struct {
 	Start          string            `koanf:"start" doc:"Where a partition begins that has no checkpoint and no committed offset: earliest, latest, or a time such as 2026-01-01T00:00:00Z."`
 	Offsets        map[string]int64  `koanf:"offsets" doc:"Where partitions without a checkpoint begin, as topic/partition: offset; goes before the committed offset."`
 	Follow         bool              `koanf:"follow" doc:"Wait for more at the end. Without, the pipeline ends where the partitions ended when it was started."`
-	Messages       string            `koanf:"messages" enum:"post,lines" doc:"What a message holds: post (one JSON record) or lines (any number of them, one a line)."`
+	Messages       string            `koanf:"messages" enum:"post,lines,arrow" doc:"What a message holds: post (one JSON record), lines (any number of them, one a line) or arrow (an Arrow IPC stream of any number of posts)."`
 	Tombstones     string            `koanf:"tombstones" enum:"skip,reject" doc:"What to do with messages without a value: skip or reject."`
 	OnLost         string            `koanf:"on_lost" enum:"fail,skip" doc:"What to do when the broker has deleted messages that were not read: fail, or go on behind them with a warning."`
 	KeyColumn      string            `koanf:"key_column" doc:"Name of a column that gets the message's key."`
@@ -144,7 +144,10 @@ func (c *Config) Validate() error {
 	if c.ObjectsTopic != "" && !validTopic(c.ObjectsTopic) {
 		fail("objects_topic", "%q is not a topic's name: use letters, digits, '.', '_' and '-'", c.ObjectsTopic)
 	}
-	oneOf("messages", c.Messages, "post", "lines")
+	oneOf("messages", c.Messages, "post", "lines", "arrow")
+	if c.Messages == "arrow" && c.Format != "plain" {
+		fail("format", "%q is a format of JSON: with messages: arrow columns have the names of the posts' columns; leave it out", c.Format)
+	}
 	oneOf("tombstones", c.Tombstones, "skip", "reject")
 	oneOf("on_lost", c.OnLost, "fail", "skip")
 	if c.Prefetch < 1<<20 || c.Prefetch > 2<<30 {

@@ -27,6 +27,7 @@ type decodePlan struct {
 	schema           *arrow.Schema
 	offsetAt         int // position of source_offset in the inner schema
 	lines, meta      bool
+	arrow            bool
 	rejectTombstones bool
 	key, time        bool     // there is a column for it
 	headers          []string // those that are columns
@@ -36,6 +37,11 @@ func newDecodePlan(cfg *Config, inner pipeline.DecodePlan, mem memory.Allocator)
 	added, headers, err := cfg.fields()
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Messages == "arrow" {
+		if inner, err = newIPCPlan(cfg, inner.Output(), mem); err != nil {
+			return nil, err
+		}
 	}
 	fields := inner.Output().Fields()
 	for _, f := range added {
@@ -47,7 +53,7 @@ func newDecodePlan(cfg *Config, inner pipeline.DecodePlan, mem memory.Allocator)
 	return &decodePlan{
 		inner: inner, mem: mem, schema: arrow.NewSchema(fields, nil),
 		offsetAt: inner.Output().FieldIndices(pipeline.ColSourceOffset)[0],
-		lines:    cfg.Messages == "lines", meta: len(added) > 0, rejectTombstones: cfg.Tombstones == "reject",
+		lines:    cfg.Messages == "lines", arrow: cfg.Messages == "arrow", meta: len(added) > 0, rejectTombstones: cfg.Tombstones == "reject",
 		key: cfg.KeyColumn != "", time: cfg.TimeColumn != "", headers: headers,
 	}, nil
 }
@@ -242,18 +248,22 @@ func (d *decoder) emitRejected(c *pipeline.Chunk, emit pipeline.Emit) error {
 			reason = reasonFraming
 			detail = "the message is in the frame of a schema registry and is not JSON: Avro and Protobuf are not read; produce JSON, with or without a schema"
 		}
-		raw := d.side.raw[i]
-		text := func(col int, s string) { b.Field(col).(*array.StringBuilder).Append(s) }
-		text(0, c.Origin)
-		b.Field(1).(*array.Int64Builder).Append(c.Offset + int64(i))
-		text(2, "decode")
-		text(3, reason)
-		text(4, detail)
-		b.Field(5).(*array.BinaryBuilder).Append(raw[:min(len(raw), maxRaw)])
-		b.Field(6).(*array.Int64Builder).Append(int64(len(raw)))
+		appendRejected(b, c.Origin, c.Offset+int64(i), reason, detail, d.side.raw[i])
 	}
 	if b == nil {
 		return nil
 	}
 	return emit(pipeline.Batch{Record: b.NewRecord(), Stream: pipeline.Rejected})
+}
+
+// appendRejected adds a row of the rejected stream to b.
+func appendRejected(b *array.RecordBuilder, origin string, offset int64, reason, detail string, raw []byte) {
+	text := func(col int, s string) { b.Field(col).(*array.StringBuilder).Append(s) }
+	text(0, origin)
+	b.Field(1).(*array.Int64Builder).Append(offset)
+	text(2, "decode")
+	text(3, reason)
+	text(4, detail)
+	b.Field(5).(*array.BinaryBuilder).Append(raw[:min(len(raw), maxRaw)])
+	b.Field(6).(*array.Int64Builder).Append(int64(len(raw)))
 }

@@ -45,8 +45,17 @@ offset, and stops nothing. The framing of a schema registry (a zero byte and fou
 bytes of schema id) is recognised: JSON behind it is read, Avro and Protobuf are
 rejected as schema_registry_binary. Messages with an empty value count as blank lines.
 
+With ` + "`messages: arrow`" + ` a message is an Arrow IPC stream of record batches, as the kafka sink
+writes it with ` + "`format: arrow`" + `. Columns are found by name: those of posts by theirs, those of
+` + "`columns`" + ` by their path; a column that is absent or null is empty, and others are passed over.
+Types must be equal: utf8, int64, float64, bool, timestamp[ms, UTC], list<utf8>; no dictionaries. Buffers may be packed with
+LZ4 or Zstandard. A message of more than 64 MiB, packed or not, or 65,536 rows is
+rejected as too_large, one that is no such stream as invalid_arrow, one of other types as wrong_type,
+each as a whole; a row without id or time, or with a time out of range, is rejected alone.
+
 ` + "`settings`" + ` takes all settings of librdkafka but those that the source makes itself.
-Its logs appear among those of the pipeline.`,
+Its logs appear among those of the pipeline, and its statistics, every 5 seconds or
+every statistics.interval.ms, among the metrics: sluice_kafka_ and so on.`,
 		Example: "brokers: [\"kafka-1:9092\", \"kafka-2:9092\"]\ntopics: [posts]\nformat: plain\nsettings: { fetch.min.bytes: \"65536\" }\n",
 	}, Defaults, newPlan)
 }
@@ -96,11 +105,11 @@ func (p *plan) Shared() bool { return p.cfg.shared() }
 
 func (p *plan) New() (pipeline.Source, error) {
 	if !p.Shared() {
-		s := &source{plan: p}
+		s := &source{plan: p, Stats: kafka.NewStats("source", p.logger)}
 		s.pool.New = func() any { return &buffer{} }
 		return s, nil
 	}
-	g := &group{source: source{plan: p}}
+	g := &group{source: source{plan: p, Stats: kafka.NewStats("source", p.logger)}}
 	g.pool.New = func() any { return &buffer{} }
 	g.objects = objects{topic: p.objectsTopic, settings: p.plainSettings, logger: p.logger}
 	return g, nil
@@ -109,7 +118,7 @@ func (p *plan) New() (pipeline.Source, error) {
 // plainSettings returns the configuration of a client that is no member of the
 // group. What it has to say comes as errors, not as logs.
 func (p *plan) plainSettings() *client.ConfigMap {
-	return p.cfg.Map(client.ConfigMap{"client.id": "sluice"}, client.ConfigMap{"log_level": 0})
+	return p.cfg.Map(client.ConfigMap{"client.id": "sluice"}, client.ConfigMap{"log_level": 0, "statistics.interval.ms": 0})
 }
 
 // settings returns the configuration of one consumer.
@@ -119,7 +128,7 @@ func (p *plan) settings(logs *kafka.Logs) *client.ConfigMap {
 		"auto.offset.reset": "error", "enable.partition.eof": true,
 		"queued.max.messages.kbytes": max(int(p.cfg.Prefetch>>10)/p.cfg.Consumers, 1),
 	}
-	defaults := client.ConfigMap{"client.id": "sluice"}
+	defaults := client.ConfigMap{"client.id": "sluice", "statistics.interval.ms": kafka.StatsInterval}
 	switch {
 	case !p.Shared():
 		own["auto.commit.interval.ms"] = 1000

@@ -95,7 +95,7 @@ func (g *group) Commit(context.Context, string, pipeline.Position) error {
 }
 
 // Record implements pipeline.Shared: one commit to the group.
-func (g *group) Record(ctx context.Context, name string, p pipeline.Progress) error {
+func (g *group) Record(ctx context.Context, name string, p pipeline.Recorded) error {
 	offset, err := parsePosition(p.Committed)
 	if err != nil {
 		return err
@@ -290,8 +290,8 @@ func (m *member) gain(ctx context.Context, tps []client.TopicPartition) error {
 
 // ask finds what the group has of partitions, and where those begin of which it
 // has nothing.
-func (m *member) ask(ctx context.Context, parts []*partition) (claims map[string]pipeline.Progress, starts map[string]pipeline.Position, err error) {
-	claims = map[string]pipeline.Progress{}
+func (m *member) ask(ctx context.Context, parts []*partition) (claims map[string]pipeline.Recorded, starts map[string]pipeline.Position, err error) {
+	claims = map[string]pipeline.Recorded{}
 	var fresh []*partition
 	var known map[string]committed
 	err = m.insist(ctx, func() (err error) {
@@ -304,11 +304,11 @@ func (m *member) ask(ctx context.Context, parts []*partition) (claims map[string
 	for _, p := range parts {
 		k := known[p.name]
 		if k.offset < 0 {
-			claims[p.name] = pipeline.Progress{}
+			claims[p.name] = pipeline.Recorded{}
 			fresh = append(fresh, p)
 			continue
 		}
-		claims[p.name] = pipeline.Progress{Committed: position(k.offset), Pending: k.pending}
+		claims[p.name] = pipeline.Recorded{Committed: position(k.offset), Pending: k.pending}
 	}
 	err = m.insist(ctx, func() (err error) {
 		starts, err = m.g.starts(m.c, fresh, nil)
@@ -440,8 +440,17 @@ func (m *member) hand(ctx context.Context, p *partition, c pipeline.Chunk) error
 		return err
 	}
 	for {
-		if e := m.c.Poll(100); e != nil && !m.away(e) {
-			m.held = append(m.held, e)
+		switch e := m.c.Poll(20).(type) {
+		case nil:
+		case *client.Message, client.PartitionEOF:
+			if !m.away(e) {
+				m.held = append(m.held, e)
+			}
+		default:
+			if err := m.handle(ctx, e); err != nil {
+				c.Release()
+				return err
+			}
 		}
 		if p.gone {
 			c.Release()

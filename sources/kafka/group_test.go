@@ -51,7 +51,7 @@ func (r *reads) count() (n int) {
 	return n
 }
 
-func (l *ledger) Gain(_ context.Context, parts map[string]pipeline.Progress) (map[string]pipeline.Resume, error) {
+func (l *ledger) Gain(_ context.Context, parts map[string]pipeline.Recorded) (map[string]pipeline.Resume, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := map[string]pipeline.Resume{}
@@ -105,7 +105,7 @@ func (l *ledger) take(ctx context.Context, c pipeline.Chunk) {
 		l.t.Errorf("%s: a chunk begins at %s, the one before ended at %s", name, c.Span.From, at)
 	}
 	for ctx.Err() == nil {
-		err := l.src.Record(ctx, name, pipeline.Progress{Committed: c.Span.To})
+		err := l.src.Record(ctx, name, pipeline.Recorded{Committed: c.Span.To})
 		if _, again := pipeline.IsRetryable(err); again {
 			time.Sleep(10 * time.Millisecond)
 			continue

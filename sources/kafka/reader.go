@@ -96,6 +96,8 @@ func (r *reader) handle(ctx context.Context, event client.Event) error {
 		case p != nil:
 			return r.add(ctx, p, e)
 		}
+	case *client.Stats:
+		r.Take(e)
 	case client.PartitionEOF:
 		if p := r.of(*e.Topic, e.Partition); p != nil {
 			return r.atEnd(ctx, p, int64(e.Offset))

@@ -22,9 +22,10 @@ const ahead = 4
 // chunks. As it is it reads all partitions; see group for a share of them.
 type source struct {
 	*plan
-	pool    sync.Pool
-	logs    *kafka.Logs
-	readers []*reader
+	*kafka.Stats // what librdkafka counts, as metrics
+	pool         sync.Pool
+	logs         *kafka.Logs
+	readers      []*reader
 
 	mu    sync.RWMutex // held to change what follows, which a group does while it runs
 	parts []*partition
@@ -171,6 +172,7 @@ func (s *source) release() {
 	for _, r := range s.readers {
 		_ = r.c.Close() // an error is of the leaving; the group does without it after a while
 	}
+	s.Reset()
 	if s.logs != nil {
 		s.logs.Close()
 	}

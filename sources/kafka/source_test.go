@@ -62,16 +62,8 @@ func read(t testing.TB, p *plan, resume map[string]pipeline.Resume, stop func(*r
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	for { // as the engine does: a broker that has just started says "not yet"
-		err := src.Open(ctx, resume)
-		if _, again := pipeline.IsRetryable(err); again && ctx.Err() == nil {
-			time.Sleep(50 * time.Millisecond)
-			continue
-		}
-		if err != nil {
-			return &result{}, err
-		}
-		break
+	if err := openWaiting(ctx, src, resume); err != nil {
+		return &result{}, err
 	}
 	dec := p.Decode().New()
 	r := &result{posts: map[string][]string{}, rejected: map[string][]string{}, ends: map[string][]pipeline.Position{}}
@@ -124,6 +116,18 @@ func read(t testing.TB, p *plan, resume map[string]pipeline.Resume, stop func(*r
 		c.Release()
 	}
 	return r, nil
+}
+
+// openWaiting opens as the engine does: a broker that has just started says "not
+// yet".
+func openWaiting(ctx context.Context, src pipeline.Source, resume map[string]pipeline.Resume) error {
+	for {
+		err := src.Open(ctx, resume)
+		if _, again := pipeline.IsRetryable(err); !again || ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
 }
 
 func want(t *testing.T, what string, got []string, want ...string) {

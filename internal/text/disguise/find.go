@@ -1,6 +1,7 @@
 package disguise
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"unicode/utf8"
@@ -28,34 +29,69 @@ type Finder struct {
 	turned []unit
 	beside []unit
 	joined []unit
+
+	suffice func(hits []Hit) bool // nil where all hits are asked for
+	ask     int                   // len(hits) at which suffice is asked next
 }
 
 // Find returns the terms of s that stand in text in disguise, ordered by place:
 // those that the folded view shows are not among them. The text is the original
 // one, valid UTF-8. The result is valid until the next call.
-func (f *Finder) Find(s *Set, text []byte) []Hit {
-	f.set, f.hits = s, f.hits[:0]
+func (f *Finder) Find(s *Set, text []byte) []Hit { return f.FindUntil(s, text, 0, nil) }
+
+// FindUntil is Find for a caller that needs the first hits only: what stands
+// behind those that suffice says are enough may be missing. It is asked where
+// there are n hits, and sometimes again.
+func (f *Finder) FindUntil(s *Set, text []byte, n int, suffice func(hits []Hit) bool) []Hit {
+	f.set, f.hits, f.suffice, f.ask = s, f.hits[:0], suffice, n
 	f.read(text, f)
+	f.order()
+	return f.hits
+}
+
+// order puts the hits in order, each once.
+func (f *Finder) order() {
 	if len(f.hits) > 1 {
 		slices.SortFunc(f.hits, func(a, b Hit) int {
 			return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End), cmp.Compare(a.Term, b.Term), cmp.Compare(a.Kinds, b.Kinds))
 		})
 		f.hits = slices.CompactFunc(f.hits, func(a, b Hit) bool { return a.Start == b.Start && a.End == b.End && a.Term == b.Term })
 	}
-	return f.hits
+}
+
+// enough implements visitor. Words that are still to come begin behind done, or
+// before it by the marks that a letter is read back over: these do not reach over
+// a byte of ASCII. Their phrases begin maxWords windows before them at most.
+func (f *Finder) enough(done int) bool {
+	if f.suffice == nil || len(f.hits) < f.ask {
+		return false
+	}
+	safe := done - (maxWords+1)*window
+	if safe <= 0 || !bytes.ContainsFunc(f.text[done-window:done], func(r rune) bool { return r < utf8.RuneSelf }) {
+		return false
+	}
+	f.order()
+	n, _ := slices.BinarySearchFunc(f.hits, uint32(safe), func(h Hit, at uint32) int { return cmp.Compare(h.Start, at) })
+	f.ask = len(f.hits) + len(f.hits)/4 + 1
+	return f.suffice(f.hits[:n])
 }
 
 // word implements visitor.
-func (f *Finder) word(u []unit, whole kind.Set, _ bool) {
-	s := survey(u)
-	if !s.plain || whole != 0 {
-		f.try(u, whole, &s)
+func (f *Finder) word(u []unit, whole kind.Set, edges bool) {
+	if short(u) {
+		return
 	}
-	if s.turned {
+	g := f.glimpse(u, whole)
+	if g.candidates {
+		if s := survey(u); !s.plain || whole != 0 {
+			f.try(u, whole, &s, &g)
+		}
+	}
+	if g.turned {
 		f.upsideDown(u, whole)
 	}
-	if !s.inside || whole&kind.Spaced != 0 {
-		return
+	if !g.inside || edges || whole&kind.Spaced != 0 {
+		return // with edges, the parts are those of the word without
 	}
 	// The parts between symbols, by themselves.
 	for from := 0; from < len(u); from++ {
@@ -66,11 +102,34 @@ func (f *Finder) word(u []unit, whole kind.Set, _ bool) {
 		for to < len(u) && u[to].writes() {
 			to++
 		}
-		if part := survey(u[from:to]); !part.plain {
-			f.try(u[from:to], whole, &part)
-		}
+		f.part(u[from:to], whole)
 		from = to
 	}
+}
+
+// part looks a part of a word up.
+func (f *Finder) part(u []unit, whole kind.Set) {
+	if short(u) {
+		return
+	}
+	if g := f.glimpse(u, whole); g.candidates {
+		if s := survey(u); !s.plain {
+			f.try(u, whole, &s, &g)
+		}
+	}
+}
+
+// short reports whether the units are of fewer characters than any word that is
+// looked for: a character stands for one letter at most.
+func short(u []unit) bool {
+	if len(u) >= minLetters {
+		return false
+	}
+	n := uint32(0)
+	for i := range u {
+		n += u[i].count
+	}
+	return n < minLetters
 }
 
 // look is what a word looks like.
@@ -118,9 +177,7 @@ func survey(u []unit) (s look) {
 				s.inside = true
 			}
 		}
-		if g.n > 0 && letters[g.first].kind == kind.UpsideDown {
-			s.turned = true
-		}
+		s.turned = s.turned || c.turned
 		if c.count >= 3 {
 			s.plain = false
 		}
@@ -213,22 +270,22 @@ var units = func() map[string]bool {
 	return m
 }()
 
-// try looks a word up, and the hits in which its letters are what they seem.
-func (f *Finder) try(u []unit, whole kind.Set, s *look) {
-	if len(u) == 0 || len(u) > maxRuns || s.letters == 0 || whole&kind.Spaced == 0 && amount(u, s) || whole&kind.Spaced != 0 && s.digits > s.letters {
+// try verifies the words that may be u, and the hits in which its letters are what
+// they seem.
+func (f *Finder) try(u []unit, whole kind.Set, s *look, g *glimpse) {
+	if s.letters == 0 || whole&kind.Spaced == 0 && amount(u, s) || whole&kind.Spaced != 0 && s.digits > s.letters {
 		return
 	}
 	if whole&kind.Spaced != 0 {
 		f.joined = join(f.joined[:0], u)
 		u = f.joined
 	}
-	key, bare, differ := keys(u)
-	f.candidates(u, whole, s, f.set.chain(key))
-	if differ {
-		f.candidates(u, whole, s, f.set.chain(bare))
+	f.candidates(u, whole, s, g.with)
+	if g.without != 0 {
+		f.candidates(u, whole, s, g.without)
 	}
-	if s.masks > 0 && whole&kind.Spaced == 0 {
-		f.masked(u, whole)
+	if g.masked != 0 {
+		f.masked(u, whole, g.masked)
 	}
 }
 
@@ -246,26 +303,63 @@ func join(dst, u []unit) []unit {
 	return dst
 }
 
+// glimpse is what is seen of a word at first: for most words there is nothing that
+// it may be.
+type glimpse struct {
+	candidates    bool
+	with, without uint32 // the words whose key is that of the letters, with and without symbols; or 0
+	masked        uint32 // those that its ends and length fit, where it is masked
+	turned        bool   // see look
+	inside        bool
+}
+
+// glimpse looks a word up by the keys of its letters.
+func (f *Finder) glimpse(u []unit, whole kind.Set) (g glimpse) {
+	masks := false
+	for i := range u {
+		c := &u[i]
+		g.turned = g.turned || c.turned
+		g.inside = g.inside || c.form == mask || c.form == symbol && !c.enclosed()
+		masks = masks || c.form == mask
+	}
+	if len(u) > maxRuns {
+		return g
+	}
+	if whole&kind.Spaced != 0 {
+		f.joined = join(f.joined[:0], u)
+		u = f.joined
+	} else if masks {
+		g.masked = f.maskedChain(u)
+	}
+	with, without, differ := keys(u)
+	if g.with = f.set.chain(with); differ {
+		g.without = f.set.chain(without)
+	}
+	g.candidates = g.with|g.without|g.masked != 0
+	return g
+}
+
 // keys returns the key of the letters that the units may stand for, with and
 // without symbols.
 func keys(u []unit) (with, without uint64, differ bool) {
-	with, without = seedWhole, seedWhole
+	with = seedWhole
 	last, lastBare := rune(-1), rune(-1)
 	for i := range u {
 		c := &u[i]
-		if c.form == mask || c.form == quote || c.form == hard || c.form == symbol && glyphs[c.glyph].n == 0 {
+		if c.form > symbol || c.form == symbol && glyphs[c.glyph].n == 0 {
 			continue
 		}
-		k := c.key()
+		k := c.key
+		if c.form == symbol && !c.enclosed() {
+			if !differ {
+				// Until here both are the same.
+				without, lastBare, differ = with, last, true
+			}
+		} else if differ && k != lastBare {
+			without, lastBare = mixRune(without, k), k
+		}
 		if k != last {
 			with, last = mixRune(with, k), k
-		}
-		if c.form == symbol && !c.enclosed() {
-			differ = true
-			continue
-		}
-		if k != lastBare {
-			without, lastBare = mixRune(without, k), k
 		}
 	}
 	return with, without, differ
@@ -307,23 +401,37 @@ func (f *Finder) honest(kinds kind.Set, s *look, word []rune) bool {
 	return there > 2*here
 }
 
-// masked verifies the words of which the ends and the length fit.
-func (f *Finder) masked(u []unit, whole kind.Set) {
+// maskedChain returns the first word of which the ends and the length fit.
+func (f *Finder) maskedChain(u []unit) uint32 {
+	first, last := &u[0], &u[len(u)-1]
+	if first.form == mask || last.form == mask {
+		return 0
+	}
 	n := 0
 	for i := range u {
 		n += int(u[i].count)
 	}
-	last := &u[len(u)-1]
-	if u[0].form == mask || last.form == mask {
-		return
+	return f.set.chain(endsKey(seedEnds, n, first.key, last.key))
+}
+
+// masked verifies the words of a chain of maskedChain. Most fall at the letter
+// before the last one, where that is not masked.
+func (f *Finder) masked(u []unit, whole kind.Set, w uint32) {
+	want, n := uint8(0), len(u)
+	if n > 1 && u[n-1].count == 1 && u[n-2].form != mask {
+		want = mark(u[n-2].key)
+	} else if u[n-1].count > 1 {
+		want = mark(u[n-1].key)
 	}
-	w := f.set.chain(endsKey(seedEnds, n, u[0].key(), last.key()))
 	for tries := 0; w != 0 && tries < maxCandidates; tries++ {
-		f.steps += len(u)
-		if kinds, ok := verifyMasked(u, f.set.letters(w)); ok {
-			f.emit(w, u, kinds|whole)
+		e := &f.set.words[w]
+		if want == 0 || want == e.beside {
+			f.steps += len(u)
+			if kinds, ok := verifyMasked(u, f.set.letters(w)); ok {
+				f.emit(w, u, kinds|whole)
+			}
 		}
-		w = f.set.words[w].masked
+		w = e.masked
 	}
 }
 
@@ -335,12 +443,15 @@ func (f *Finder) upsideDown(u []unit, whole kind.Set) {
 	for i := range f.turned {
 		c := &f.turned[i]
 		if t := turn(c.folded); t != 0 {
-			c.folded, c.r, c.glyph, c.form = t, t, glyphOf(t), letter
+			c.folded, c.r, c.form, c.turned = t, t, letter, false
+			c.setGlyph(glyphOf(t))
 			c.kinds |= kind.UpsideDown
 		}
 	}
-	s := survey(f.turned)
-	f.try(f.turned, whole|kind.UpsideDown, &s)
+	if g := f.glimpse(f.turned, whole); g.candidates {
+		s := survey(f.turned)
+		f.try(f.turned, whole|kind.UpsideDown, &s, &g)
+	}
 }
 
 // turn returns the letter that a letter of ASCII looks like when it is turned.

@@ -2,6 +2,8 @@ package disguise
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -94,5 +96,32 @@ func TestFind(t *testing.T) {
 				break
 			}
 		}
+	}
+}
+
+// TestFindUntil checks that the hits that suffice are those that Find gives first.
+func TestFindUntil(t *testing.T) {
+	s := setOf(tableTerms...)
+	r := rand.New(rand.NewPCG(5, 6))
+	pieces := []string{"z0rvath ", "k r e l l i n g ", "d4wn", " ", "krelling ", "d@wn ", "a\u0301\u0301\u0301 ", "\u0301", "cla$$ ", "goood", "б0сс ", "alph4 w o l f ", "\u202ehtavroz ", "plain words stand here "}
+	var f, g Finder
+	cut := 0
+	for range 300 {
+		var b strings.Builder
+		for b.Len() < 20_000 {
+			b.WriteString(strings.Repeat(pieces[r.IntN(len(pieces))], 1+r.IntN(40)*r.IntN(2)))
+		}
+		text := []byte(b.String())
+		want, most := g.Find(s, text), 1+r.IntN(200)
+		got := f.FindUntil(s, text, most, func(hits []Hit) bool { return len(hits) >= most })
+		if len(got) < len(want) {
+			cut++
+		}
+		if n := min(most, len(want)); len(got) < n || !slices.Equal(got[:n], want[:n]) {
+			t.Fatalf("the first %d hits in %q differ", n, text)
+		}
+	}
+	if cut == 0 {
+		t.Error("no text was left: the test shows nothing")
 	}
 }

@@ -19,6 +19,8 @@ type visitor interface {
 	// kinds of disguise that it is in as a whole. With edges, it is a word that
 	// was given before, with the symbols around it that may be letters.
 	word(u []unit, whole kind.Set, edges bool)
+	// enough reports whether the text need not be read from done on.
+	enough(done int) bool
 }
 
 // reader finds suspicious words in texts. It has the scratch memory for one
@@ -50,7 +52,9 @@ func (r *reader) read(text []byte, v visitor) {
 				}
 			}
 			if i >= done {
-				done = r.chunk(done, i, v)
+				if done = r.chunk(done, i, v); v.enough(done) {
+					return
+				}
 			}
 		}
 	}

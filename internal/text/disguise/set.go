@@ -19,6 +19,7 @@ const (
 type word struct {
 	at     uint32 // its letters begin at arena[at]
 	length uint8  // letters
+	beside uint8  // mark of the key of the last letter but one
 	next   uint32 // the next word of the same key, or 0
 	masked uint32 // the next word of the same first and last letter and length, or 0
 }
@@ -77,6 +78,9 @@ func wholeKey(word []rune) uint64 {
 	}
 	return h
 }
+
+// mark returns a byte of a key that is not 0: those of two keys may be the same.
+func mark(key rune) uint8 { return uint8(key*0x9d>>3) | 1 }
 
 // endsKey returns the key of a word by its length, its first letter and
 // another: its last one (seedEnds) or its second one (seedHead).
@@ -201,6 +205,7 @@ func (b *Builder) Build() *Set {
 		letters := s.letters(uint32(w))
 		s.words[w].next = s.place(wholeKey(letters), uint32(w))
 		n := len(letters)
+		s.words[w].beside = mark(keyOf(letters[max(n-2, 0)]))
 		s.words[w].masked = s.place(endsKey(seedEnds, n, keyOf(letters[0]), keyOf(letters[n-1])), uint32(w))
 	}
 	b.known, b.uses = nil, nil

@@ -27,8 +27,10 @@ type unit struct {
 	count      uint32 // equal characters in a row
 	glyph      uint16
 	form       form
+	turned     bool     // it is a letter that is turned by half a circle
 	kinds      kind.Set // of the character by itself
 	r          rune     // as it is written; the first of several
+	key        rune     // of the letters that it may stand for
 }
 
 // forms holds the form of ASCII characters and those of Latin-1.
@@ -77,12 +79,18 @@ func formOf(r rune, glyph uint16) form {
 	return hard
 }
 
-// plain holds the units of the characters of ASCII that folding keeps, but for
-// '&', which may begin an entity.
-var plain = func() (t [utf8.RuneSelf]unit) {
-	for r := range rune(utf8.RuneSelf) {
-		if folded, fate := fold.Rune(r); fate == fold.One && r != '&' {
-			t[r] = push(nil, 0, unit{folded: folded, count: 1}, r)[0]
+// plain holds the units of the characters of one and two bytes that folding makes
+// one rune of, but for '&', which may begin an entity. Those that it removes have
+// no form, and the kind of what is hidden; others neither.
+var plain = func() (t [0x800]unit) {
+	for r := range rune(len(t)) {
+		folded, fate := fold.Rune(r)
+		switch {
+		case r == '&':
+		case fate == fold.One:
+			t[r] = push(nil, 0, unit{folded: folded, count: 1, kinds: widthOf(r, folded)}, r)[0]
+		case fate == fold.Mark, fate == fold.Removed:
+			t[r].kinds = hidden(fate)
 		}
 	}
 	return t
@@ -94,18 +102,25 @@ func appendUnits(u []unit, text []byte, from, to int) []unit {
 	base := len(u)
 	for i := from; i < to; {
 		r, size := rune(text[i]), 1
-		if r < utf8.RuneSelf && plain[r].form != 0 {
-			// Fast path: ASCII.
-			x := &plain[r]
-			if n := len(u) - 1; n >= base && u[n].folded == x.folded && x.form != hard {
-				u[n].count++
-				u[n].end = uint32(i + 1)
-			} else {
-				u = append(u, *x)
-				u[len(u)-1].start, u[len(u)-1].end = uint32(i), uint32(i+1)
+		if r >= 0xC2 && r < 0xE0 && i+1 < to {
+			r, size = r&0x1f<<6|rune(text[i+1]&0x3f), 2
+		}
+		if r < utf8.RuneSelf || size == 2 {
+			// Fast path: characters of one and two bytes.
+			x := &plain[r&0x7ff]
+			if x.form != 0 {
+				u = add(u, base, x, uint32(i), uint32(i+size), 0)
+				i += size
+				continue
 			}
-			i++
-			continue
+			if x.kinds != 0 {
+				if n := len(u) - 1; n >= base {
+					u[n].end = uint32(i + size)
+					u[n].kinds |= x.kinds
+				}
+				i += size
+				continue
+			}
 		}
 		var kinds kind.Set
 		switch {
@@ -113,7 +128,7 @@ func appendUnits(u []unit, text []byte, from, to int) []unit {
 			if e, n := entity(text[i:to]); n > 0 {
 				r, size, kinds = e, n, kind.Entity
 			}
-		case r >= utf8.RuneSelf:
+		case r >= utf8.RuneSelf && size == 1:
 			r, size = utf8.DecodeRune(text[i:to])
 		}
 		start, end := uint32(i), uint32(i+size)
@@ -132,6 +147,22 @@ func appendUnits(u []unit, text []byte, from, to int) []unit {
 			u = appendLong(u, base, r, unit{start: start, end: end, count: 1, kinds: kinds})
 		}
 	}
+	return u
+}
+
+// add puts the unit x, one of plain, behind u, or adds it to the last one where
+// that is the same letter: what push does.
+func add(u []unit, base int, x *unit, start, end uint32, kinds kind.Set) []unit {
+	if n := len(u) - 1; n >= base && u[n].folded == x.folded && x.form != hard {
+		u[n].count++
+		u[n].end = end
+		u[n].kinds |= x.kinds | kinds
+		return u
+	}
+	u = append(u, *x)
+	c := &u[len(u)-1]
+	c.start, c.end = start, end
+	c.kinds |= kinds
 	return u
 }
 
@@ -160,11 +191,14 @@ func appendLong(u []unit, base int, r rune, x unit) []unit {
 		x.folded = r
 		return push(u, base, x, r)
 	}
-	var src [utf8.UTFMax]byte
-	var buf [4 * utf8.UTFMax * 18]byte
-	for form := fold.Append(buf[:0], src[:utf8.EncodeRune(src[:], r)]); len(form) > 0; {
+	var buf [64]byte
+	for form := fold.AppendForm(buf[:0], r); len(form) > 0; {
 		c, size := utf8.DecodeRune(form)
 		form = form[size:]
+		if p := &plain[c&0x7ff]; c < rune(len(plain)) && p.form != 0 && p.folded == c {
+			u = add(u, base, p, x.start, x.end, x.kinds)
+			continue
+		}
 		x.folded = c
 		u = push(u, base, x, c)
 	}
@@ -174,9 +208,11 @@ func appendLong(u []unit, base int, r rune, x unit) []unit {
 // push puts x, a unit of the original character r, behind u, or adds it to the
 // last one where that is the same letter.
 func push(u []unit, base int, x unit, r rune) []unit {
-	if x.glyph = glyphOf(r); x.glyph == 0 && r != x.folded {
-		x.glyph = glyphOf(x.folded)
+	g := glyphOf(r)
+	if g == 0 && r != x.folded {
+		g = glyphOf(x.folded)
 	}
+	x.setGlyph(g)
 	x.r = r
 	x.form = formOf(x.folded, x.glyph)
 	if n := len(u) - 1; n >= base && u[n].folded == x.folded && x.form != hard {
@@ -203,12 +239,13 @@ func (u *unit) stands(x rune) (kind.Set, bool) {
 	return 0, false
 }
 
-// key returns the key of the letters that the unit may stand for.
-func (u *unit) key() rune {
-	if u.glyph != 0 {
-		return glyphs[u.glyph].key
+// setGlyph sets the glyph of a unit whose folded rune is set, and what follows of
+// it.
+func (u *unit) setGlyph(n uint16) {
+	u.glyph, u.key = n, u.folded
+	if g := &glyphs[n]; n != 0 {
+		u.key, u.turned = g.key, g.n > 0 && letters[g.first].kind == kind.UpsideDown
 	}
-	return u.folded
 }
 
 // enclosed reports whether the unit is a letter in a square, a circle or a flag,

@@ -102,6 +102,9 @@ func (v *Viewer) word(u []unit, whole kind.Set, edges bool) {
 	v.edit(u, &s, whole, start, end)
 }
 
+// enough implements visitor.
+func (v *Viewer) enough(int) bool { return false }
+
 // edit notes what is written for a word.
 func (v *Viewer) edit(u []unit, s *look, whole kind.Set, start, end int) {
 	to := v.majority(u, s)

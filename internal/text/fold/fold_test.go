@@ -142,3 +142,15 @@ func checkOffsets(t *testing.T, in, folded []byte) {
 		last = start
 	}
 }
+
+// TestAppendForm holds the forms of single runes against Append.
+func TestAppendForm(t *testing.T) {
+	for r := rune(0); r <= utf8.MaxRune; r++ {
+		if _, fate := Rune(r); fate != Many || !utf8.ValidRune(r) {
+			continue
+		}
+		if got, want := string(AppendForm(nil, r)), string(Append(nil, []byte(string(r)))); got != want {
+			t.Errorf("%U: form %q, want %q", r, got, want)
+		}
+	}
+}

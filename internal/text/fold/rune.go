@@ -41,3 +41,30 @@ func Rune(r rune) (rune, Fate) {
 	}
 	return 0, Many
 }
+
+// AppendForm appends the folded form of r by itself, which [Rune] says is of
+// several runes: nothing for what emoji sequences are made with.
+func AppendForm(dst []byte, r rune) []byte {
+	e, identity := lookup(r)
+	switch {
+	case identity || e >= entry.IsLong && e&entry.IsSequence != 0:
+		return dst
+	case e < entry.IsLong:
+		return append(dst, byte(e), byte(e>>8), byte(e>>16))[:len(dst)+entry.Length(e)]
+	case e&entry.IsComposing != 0:
+		return append(dst, composedForms[e&entry.LongMask]...)
+	}
+	return append(dst, long[e&entry.LongMask]...)
+}
+
+// composedForms holds the long forms, composed.
+var composedForms = func() (t [len(long)]string) {
+	for i, form := range long {
+		var b []byte
+		for _, c := range form {
+			b = appendComposed(b, 0, c)
+		}
+		t[i] = string(b)
+	}
+	return t
+}()

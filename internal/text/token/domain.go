@@ -131,9 +131,10 @@ func lookUp(name string) host {
 	h.whole = len(suffix) == len(listed)
 	h.dotted = strings.IndexByte(suffix, '.') >= 0
 	h.known = icann || h.dotted
-	// The error is for names that are suffixes, or have empty labels.
-	if domain, err := publicsuffix.EffectiveTLDPlusOne(listed); err == nil {
-		h.domain = lastLabels(shown, strings.Count(domain, ".")+1)
+	// Names with empty labels have no domain, nor has a suffix by itself. That
+	// is publicsuffix.EffectiveTLDPlusOne without a second look at the list.
+	if before := len(listed) - len(suffix) - 1; before > 0 && listed[0] != '.' && listed[len(listed)-1] != '.' && !strings.Contains(listed, "..") {
+		h.domain = lastLabels(shown, strings.Count(suffix, ".")+2)
 	}
 	return h
 }

@@ -251,7 +251,7 @@ func (s *scanner) simple(i, end int, before byte) text.Kind {
 		return 0
 	}
 	x := binary.LittleEndian.Uint64(in[i:])<<(64-8*(end-i)) ^ '0'*every
-	x ^= 1<<(64-8*(end-i)) - 1&('0'*every) // the bytes that are not of the run
+	x ^= (1<<(64-8*(end-i)) - 1) & ('0' * every) // the bytes that are not of the run
 	if (x|(x+(0x80-10)*every))&highs == 0 {
 		return text.Number
 	}

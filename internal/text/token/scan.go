@@ -197,7 +197,7 @@ func (m *bitmaps) addLeads(buf []byte, k int, lead, over, overWords uint64) (uin
 	for ; lead != 0; lead &= lead - 1 {
 		at := bits.TrailingZeros64(lead)
 		i := 64*k + at
-		r, size := utf8.DecodeRune(buf[i:])
+		r, size := decode(buf, i)
 		c := classOf(r)
 		if c > class.Letter {
 			// A mark is of the word that it stands behind.
@@ -289,7 +289,7 @@ func (m *bitmaps) mixed(buf []byte, g int, over, overWords uint64) (uint64, uint
 			c = low[b]
 		} else {
 			var r rune
-			r, size = utf8.DecodeRune(buf[i:])
+			r, size = decode(buf, i)
 			if c = classOf(r); c != class.Letter && c != class.Other && (c != class.Mark || !prev) {
 				special |= 1 << (i - start)
 			}

@@ -22,6 +22,7 @@
 package token
 
 import (
+	"encoding/binary"
 	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/text"
@@ -36,13 +37,27 @@ type Tokens struct {
 
 	maps  bitmaps // scratch
 	hosts *hosts  // of bare domains; made for the first one
+	links []Link
 }
+
+// Link is a token that is a URL without a scheme, and the registrable domain that
+// Domains gives for it.
+type Link struct {
+	Token  int
+	Domain string
+}
+
+// Links returns the URLs without a scheme, in order: their domains are known.
+func (t *Tokens) Links() []Link { return t.links }
 
 // Len returns the number of tokens.
 func (t *Tokens) Len() int { return len(t.Hash) }
 
 // Reset drops all tokens and keeps the memory.
-func (t *Tokens) Reset() { t.truncate(0) }
+func (t *Tokens) Reset() {
+	t.truncate(0)
+	t.links = t.links[:0]
+}
 
 func (t *Tokens) truncate(n int) {
 	t.Hash, t.Start, t.End, t.Kind = t.Hash[:n], t.Start[:n], t.End[:n], t.Kind[:n]
@@ -122,8 +137,25 @@ func (s *scanner) at(i int) (class.Class, int) {
 	if b < utf8.RuneSelf {
 		return low[b], 1
 	}
-	r, size := utf8.DecodeRune(s.buf[i:s.to])
+	r, size := decode(s.buf[:s.to], i)
 	return classOf(r), size
+}
+
+// decode returns the character at i, which is beyond ASCII, and its length. Of
+// text that is not UTF-8 it gives some character.
+func decode(buf []byte, i int) (rune, int) {
+	if i+utf8.UTFMax > len(buf) || buf[i] < 0xC2 {
+		return utf8.DecodeRune(buf[i:])
+	}
+	// Without the checks of utf8.DecodeRune: texts are valid.
+	x := binary.LittleEndian.Uint32(buf[i:])
+	switch b := buf[i]; {
+	case b < 0xE0:
+		return rune(x&0x1f<<6 | x>>8&0x3f), 2
+	case b < 0xF0:
+		return rune(x&0xf<<12 | x>>2&0xfc0 | x>>16&0x3f), 3
+	}
+	return rune(x&7<<18 | x<<4&0x3f000 | x>>10&0xfc0 | x>>24&0x3f), 4
 }
 
 func classOf(r rune) class.Class {
@@ -169,13 +201,10 @@ func inWord(c class.Class) bool { return c >= class.Letter && c <= class.Connect
 func (s *scanner) word(i int) int {
 	start, end, letters, digits := i, i, false, false
 	prev := class.Other
-	for {
-		c, size := s.at(end)
-		if !inWord(c) {
-			next, _ := s.at(end + size)
-			if !joins(prev, c, next) {
-				break
-			}
+	for c, size := s.at(end); ; {
+		next, nextSize := s.at(end + size)
+		if !inWord(c) && !joins(prev, c, next) {
+			break
 		}
 		letters = letters || c == class.Letter
 		digits = digits || c == class.Digit
@@ -183,6 +212,7 @@ func (s *scanner) word(i int) int {
 			prev = c
 		}
 		end += size
+		c, size = next, nextSize
 	}
 	if end < s.to {
 		if u := s.url(start, end); u > end {
@@ -215,35 +245,31 @@ func joins(prev, c, next class.Class) bool {
 	return false
 }
 
-// bigrams puts the run of Spaceless characters at i and returns its end.
+// bigrams puts the run of Spaceless characters at i, each with its marks, and
+// returns its end.
 func (s *scanner) bigrams(i int) int {
-	middle, end := i, s.cluster(i)
+	before, begin := -1, i // where the last two characters begin
+	_, size := s.at(i)
+	end := i + size
 	for {
-		c, _ := s.at(end)
+		c, size := s.at(end)
+		if c == class.Mark {
+			end += size
+			continue
+		}
+		if before >= 0 {
+			s.put(before, end, text.Bigram)
+		}
 		if c != class.Spaceless {
 			break
 		}
-		start := middle
-		middle, end = end, s.cluster(end)
-		s.put(start, end, text.Bigram)
+		before, begin = begin, end
+		end += size
 	}
-	if middle == i {
-		s.put(i, end, text.Bigram)
+	if before < 0 {
+		s.put(begin, end, text.Bigram)
 	}
 	return end
-}
-
-// cluster returns the end of the character at i and its marks.
-func (s *scanner) cluster(i int) int {
-	_, size := s.at(i)
-	i += size
-	for {
-		c, size := s.at(i)
-		if c != class.Mark {
-			return i
-		}
-		i += size
-	}
 }
 
 func isAlnum(b byte) bool {

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cockroachdb/datadriven"
+	"golang.org/x/net/publicsuffix"
 
 	"github.com/sluicehq/sluice/internal/text"
 	"github.com/sluicehq/sluice/internal/text/token/class"
@@ -22,6 +23,7 @@ func TestTokens(t *testing.T) {
 			var toks Tokens
 			in := []byte(d.Input)
 			toks.Append(in, 0, len(in))
+			checkLinks(t, in, &toks)
 			for i := range toks.Len() {
 				fmt.Fprintf(&b, "%-7s %s [%d:%d]\n", toks.Kind[i], in[toks.Start[i]:toks.End[i]], toks.Start[i], toks.End[i])
 			}
@@ -143,6 +145,20 @@ func checkRows(t *testing.T, in []byte, i, j int) {
 	}
 }
 
+// checkLinks holds the domains of Links against what Domains gives.
+func checkLinks(t *testing.T, in []byte, toks *Tokens) {
+	t.Helper()
+	var doms Domains
+	for _, l := range toks.Links() {
+		if toks.Kind[l.Token] != text.URL {
+			t.Fatalf("%+q: link %d is of kind %d", in, l.Token, toks.Kind[l.Token])
+		}
+		if want := doms.OfFolded(in, int(toks.Start[l.Token]), int(toks.End[l.Token])); l.Domain != want {
+			t.Fatalf("%+q: link %d has domain %q, want %q", in, l.Token, l.Domain, want)
+		}
+	}
+}
+
 // TestRows cuts texts in two at each character.
 func TestRows(t *testing.T) {
 	for _, s := range []string{
@@ -178,6 +194,7 @@ func FuzzTokens(f *testing.F) {
 			return // no fault, and tokens within the text: that is all
 		}
 		same(t, in, &toks, plain(in))
+		checkLinks(t, in, &toks)
 		// The same within a larger buffer and behind other tokens.
 		buf := bytes.Repeat([]byte("z"), int(before))
 		from := len(buf)
@@ -207,6 +224,22 @@ func TestOfFolded(t *testing.T) {
 	} {
 		if got, want := b.OfFolded([]byte("pad "+url+" /more.org"), 4, 4+len(url)), a.Of([]byte(url)); got != want {
 			t.Errorf("%s: %q, want %q", url, got, want)
+		}
+	}
+}
+
+// TestLookUp holds what is known of a host against the public suffix list.
+func TestLookUp(t *testing.T) {
+	for _, name := range []string{
+		"example.com", "com", "a.b.example.co.uk", "co.uk", "uk", "nosuffix", "a.nosuffix", "x.a.nosuffix", "www.ck", "a.ck", "b.a.ck", "city.kawasaki.jp",
+		"a.b.kawasaki.jp", "b.kawasaki.jp", "x.blogspot.com", "blogspot.com", ".com", "com.", ".a.com", "a..com", "..", ".", "-.com", "1.2.3", "1.2.3.4", "a.1",
+	} {
+		want, err := publicsuffix.EffectiveTLDPlusOne(name)
+		if isAddress(name) {
+			want, err = name, nil
+		}
+		if got := lookUp(name).domain; got != want || err != nil && got != "" {
+			t.Errorf("%q: domain %q, want %q (%v)", name, got, want, err)
 		}
 	}
 }

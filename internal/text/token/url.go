@@ -179,12 +179,14 @@ func (s *scanner) bareDomain(start, end int) int {
 		stop--
 	}
 	path := stop+1 < s.to && s.buf[stop] == '/' && isAlnum(s.buf[stop+1])
-	if c, _ := s.at(stop); stop-start > maxDomain || c == class.At || inWord(c) || !s.isDomain(s.buf[start:stop], path) {
+	if c, _ := s.at(stop); stop-start > maxDomain || c == class.At || inWord(c) {
 		return end
 	}
-	if !s.takeBack(start) {
+	h := s.domain(s.buf[start:stop], path)
+	if h == nil || !s.takeBack(start) {
 		return end
 	}
+	s.links = append(s.links, Link{s.Len(), h.domain})
 	if stop < s.to && s.buf[stop] == '/' {
 		stop = max(stop, s.urlEnd(start))
 	}
@@ -193,16 +195,19 @@ func (s *scanner) bareDomain(start, end int) int {
 	return stop
 }
 
-// isDomain reports whether d, letters, digits, hyphens and dots, is a domain
-// that readers take for one; see Append.
-func (s *scanner) isDomain(d []byte, path bool) bool {
+// domain returns what is known of d, letters, digits, hyphens and dots, where it
+// is a domain that readers take for one (see Append), else nil.
+func (s *scanner) domain(d []byte, path bool) *host {
 	dot := bytes.LastIndexByte(d, '.')
 	if dot <= 0 || len(d)-dot < 3 || d[dot+1] <= '9' || bytes.Contains(d, []byte("..")) {
-		return false
+		return nil
 	}
 	if s.hosts == nil {
 		s.hosts = new(hosts)
 	}
 	h := s.hosts.of(d)
-	return h.known && !h.whole && (len(d)-dot > 3 || path || h.dotted)
+	if !h.known || h.whole || len(d)-dot <= 3 && !path && !h.dotted {
+		return nil
+	}
+	return h
 }
