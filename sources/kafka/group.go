@@ -219,13 +219,13 @@ type member struct {
 
 // rebalance is told by librdkafka of partitions that come or go.
 func (m *member) rebalance(_ *client.Consumer, event client.Event) error {
+	closing := m.g.run.Err() != nil
 	var err error
 	switch e := event.(type) {
 	case client.AssignedPartitions:
-		if m.g.run.Err() != nil {
-			return nil // while it is closed: its questions would wait in vain for answers
+		if !closing { // the questions would wait in vain for answers
+			err = m.gain(m.g.run, e.Partitions)
 		}
-		err = m.gain(m.g.run, e.Partitions)
 	case client.RevokedPartitions:
 		err = m.lose(m.g.run, e.Partitions)
 	}
