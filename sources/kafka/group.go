@@ -279,9 +279,15 @@ func (m *member) gain(ctx context.Context, tps []client.TopicPartition) error {
 	if err := assign(begin); err != nil {
 		return fmt.Errorf("kafka: assigning partitions: %w", err)
 	}
-	if m.paused && len(begin) > 0 {
-		if err := m.c.Pause(begin); err != nil {
-			return fmt.Errorf("kafka: pausing: %w", err)
+	// The client remembers of a partition that it was paused, also while others
+	// have it.
+	change := m.c.Resume
+	if m.paused {
+		change = m.c.Pause
+	}
+	if len(begin) > 0 {
+		if err := change(begin); err != nil {
+			return fmt.Errorf("kafka: pausing and resuming: %w", err)
 		}
 	}
 	m.g.logger.Info("kafka: partitions came", "group", m.g.group, "partitions", names(parts))
