@@ -156,7 +156,7 @@ func (e *env) one(ctx context.Context, p plan, seed uint64, verbose bool) (*resu
 // many runs short schedules of consecutive seeds, and goes on after one that
 // differs.
 func (e *env) many(ctx context.Context, p plan, seed uint64, n int, keep bool, report *strings.Builder) (err error) {
-	equal, sums := 0, map[string]int{}
+	equal, ran, sums := 0, 0, map[string]int{}
 	report.WriteString(seedsHead)
 	for i := range n {
 		res, rerr := e.one(ctx, p, seed+uint64(i), false)
@@ -168,6 +168,7 @@ func (e *env) many(ctx context.Context, p plan, seed uint64, n int, keep bool, r
 			}
 			continue
 		}
+		ran++
 		report.WriteString(res.line())
 		fmt.Fprint(e.out, res.line())
 		for name, count := range res.run.tally.counts {
@@ -186,7 +187,7 @@ func (e *env) many(ctx context.Context, p plan, seed uint64, n int, keep bool, r
 			}
 		}
 	}
-	fmt.Fprintf(report, "\n%d of %d schedules ended as the undisturbed run. ", equal, n)
+	fmt.Fprintf(report, "\n%d of the %d schedules that ran ended as the undisturbed run. ", equal, ran)
 	writeSums(report, sums)
 	return err
 }

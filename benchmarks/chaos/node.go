@@ -66,6 +66,9 @@ func (n *node) note(format string, args ...any) error {
 	return err
 }
 
+// endedByItself is what the tally calls the end of a process that nobody wanted.
+const endedByItself = "ended by itself"
+
 // watch starts the process again when it ended by itself, as a supervisor
 // would, and counts that: no fault is a reason for it to end.
 func (n *node) watch(p *process) {
@@ -77,7 +80,7 @@ func (n *node) watch(p *process) {
 	if asked || n.r.ctx.Err() != nil {
 		return
 	}
-	n.r.tally.add("ended by itself", 1)
+	n.r.tally.add(endedByItself, 1)
 	n.r.say("process %d ended by itself: %v\n%s", n.slot, p.err, logTail(n.log, 12))
 	time.Sleep(time.Second)
 	n.mu.Lock()

@@ -254,6 +254,9 @@ func (r *run) settle(ctx context.Context, res *result) error {
 		}
 	}
 	res.drained = time.Since(begun)
+	if n := r.tally.count(endedByItself); n > 0 {
+		res.wrong("processes ended by themselves, %d times: no fault is a reason for that", n)
+	}
 	for _, n := range r.nodes {
 		if err := n.terminate(); err != nil {
 			res.wrong("process %d at its end: %v\n%s", n.slot, err, logTail(n.log, 15))
@@ -316,6 +319,12 @@ type tally struct {
 	mu     sync.Mutex
 	counts map[string]int
 	memory int64 // the largest of any process, in bytes
+}
+
+func (t *tally) count(name string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.counts[name]
 }
 
 func (t *tally) peak(bytes int64) {

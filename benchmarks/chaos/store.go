@@ -62,7 +62,7 @@ func (s *store) start(ctx context.Context) (err error) {
 			return r.Body.Close()
 		}
 		if !s.proc.running() {
-			return fmt.Errorf("the store ended: %v\n%s", s.proc.err, logTail(s.proc.log, 20))
+			return fmt.Errorf("the store ended: %s\n%s", s.proc.cmd.ProcessState, logTail(s.proc.log, 20))
 		}
 		if err := sleep(ctx, 50*time.Millisecond); err != nil {
 			return err

@@ -219,13 +219,13 @@ type member struct {
 
 // rebalance is told by librdkafka of partitions that come or go.
 func (m *member) rebalance(_ *client.Consumer, event client.Event) error {
+	closing := m.g.run.Err() != nil
 	var err error
 	switch e := event.(type) {
 	case client.AssignedPartitions:
-		if m.g.run.Err() != nil {
-			return nil // while it is closed: its questions would wait in vain for answers
+		if !closing { // the questions would wait in vain for answers
+			err = m.gain(m.g.run, e.Partitions)
 		}
-		err = m.gain(m.g.run, e.Partitions)
 	case client.RevokedPartitions:
 		err = m.lose(m.g.run, e.Partitions)
 	}
@@ -279,9 +279,15 @@ func (m *member) gain(ctx context.Context, tps []client.TopicPartition) error {
 	if err := assign(begin); err != nil {
 		return fmt.Errorf("kafka: assigning partitions: %w", err)
 	}
-	if m.paused && len(begin) > 0 {
-		if err := m.c.Pause(begin); err != nil {
-			return fmt.Errorf("kafka: pausing: %w", err)
+	// The client remembers of a partition that it was paused, also while others
+	// have it.
+	change := m.c.Resume
+	if m.paused {
+		change = m.c.Pause
+	}
+	if len(begin) > 0 {
+		if err := change(begin); err != nil {
+			return fmt.Errorf("kafka: pausing and resuming: %w", err)
 		}
 	}
 	m.g.logger.Info("kafka: partitions came", "group", m.g.group, "partitions", names(parts))
