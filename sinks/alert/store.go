@@ -221,6 +221,13 @@ func (st *store) applyReports(rec record) {
 	st.reports = slices.Delete(st.reports, 0, n)
 }
 
+// lasting tells whether a loss of power must not undo the record. That a message
+// was taken, or rows stored, is no such thing: it would be sent again under the
+// same key. A receiver that takes hundreds a second would wait for the disk else.
+func (r *record) lasting() bool {
+	return len(r.Keys) > 0 || len(r.Alerts) > 0 || len(r.Drop) > 0 || len(r.Add) > 0
+}
+
 // commit writes a change to the journal and then makes it. After an error
 // nothing has changed.
 func (st *store) commit(rec record) error {
@@ -232,7 +239,7 @@ func (st *store) commit(rec record) error {
 	if err == nil && n < len(line) {
 		err = io.ErrShortWrite
 	}
-	if err == nil && st.sync {
+	if err == nil && st.sync && rec.lasting() {
 		err = st.file.Sync()
 	}
 	if err != nil {
