@@ -184,6 +184,46 @@ func TestQuietRestart(t *testing.T) {
 	}
 }
 
+// TestSilencedWhileHeld: what is silenced before the quiet time ends is not
+// owed any more.
+func TestSilencedWhileHeld(t *testing.T) {
+	r, team, other := quietRig(t, "hold")
+	r.put(t, 1, det("known", "ann", 0)) // 21:00
+	r.idle(t)
+	r.pass(2 * time.Hour)
+	r.idle(t) // "known" ended in the night
+	r.put(t, 2, det("ended", "ann", 1), det("goes-on", "ann", 1))
+	r.idle(t)
+	r.pass(7 * time.Hour) // 06:00: "ended" is over
+	r.idle(t)
+	r.put(t, 3, det("goes-on", "ann", 2))
+	r.idle(t)
+	list, err := parseSilences("s.yaml", []byte("- match: [rule =~ .*]\n  until: 2026-11-26T07:15:00Z\n  author: ann\n  comment: c"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Sink.mu.Lock()
+	r.silences.list = list
+	r.Sink.mu.Unlock()
+	r.idle(t)
+	r.pass(20 * time.Minute) // 06:20
+	r.put(t, 4, det("goes-on", "ann", 3))
+	r.idle(t)
+	r.pass(25 * time.Minute) // 06:45
+	r.put(t, 5, det("goes-on", "ann", 4))
+	r.idle(t)
+	checkTales(t, team, map[string]string{"known": "firing 1; resolved 1"})
+	r.pass(27 * time.Minute) // 07:12
+	r.put(t, 6, det("goes-on", "ann", 5))
+	r.idle(t)
+	r.pass(4 * time.Minute) // 07:16
+	r.idle(t)
+	checkTales(t, team, map[string]string{"known": "firing 1; resolved 1", "goes-on": "firing 5"})
+	if len(other.messages(t)) < 5 {
+		t.Errorf("the other target got %s", tale(t, other))
+	}
+}
+
 func TestParseSilences(t *testing.T) {
 	good := `
 - match: ["rule = r1", 'severity < critical']

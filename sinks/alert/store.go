@@ -26,7 +26,7 @@ type record struct {
 	Add    []*delivery `json:"add,omitempty"`    // messages to be sent
 	Done   []string    `json:"done,omitempty"`   // ids of deliveries that need no more
 
-	Reports  []*report `json:"reports,omitempty"`  // rows for the store; apply numbers them
+	Reports  []*report `json:"reports,omitempty"`  // rows for the store; commit numbers them
 	Reported uint64    `json:"reported,omitempty"` // the store has the rows up to this one
 }
 
@@ -204,11 +204,19 @@ func (st *store) apply(rec record) {
 	st.applyReports(rec)
 }
 
-func (st *store) applyReports(rec record) {
-	for _, r := range rec.Reports {
-		st.last++
-		r.N = st.last
+// number gives reports that have no number the next ones.
+func (st *store) number(rows []*report) {
+	for _, r := range rows {
+		if r.N == 0 {
+			st.last++
+			r.N = st.last
+		}
+		st.last = max(st.last, r.N) // of one that was read
 	}
+}
+
+func (st *store) applyReports(rec record) {
+	st.number(rec.Reports)
 	st.reports = append(st.reports, rec.Reports...)
 	n := 0
 	for n < len(st.reports) && st.reports[n].N <= rec.Reported {
@@ -231,6 +239,7 @@ func (r *record) lasting() bool {
 // commit writes a change to the journal and then makes it. After an error
 // nothing has changed.
 func (st *store) commit(rec record) error {
+	st.number(rec.Reports) // in the journal too: what the store has is told by number
 	line, err := appendRecord(nil, rec)
 	if err != nil {
 		return err
@@ -287,8 +296,6 @@ func (st *store) compact() error {
 			put(record{Add: []*delivery{d}})
 		}
 	}
-	// Numbers are counted from the journal's beginning, so they begin anew when
-	// it is read.
 	for part := range slices.Chunk(st.reports, 1000) {
 		put(record{Reports: part})
 	}
