@@ -59,6 +59,7 @@ func TestMatcher(t *testing.T) {
 		"author = ann":                     `no field "author"`,
 		"rule =":                           "no value",
 		"rule =~ (":                        "missing closing )",
+		`rule =~ "a)|(b"`:                  "unexpected )",
 		`rule =~ "(?!x)"`:                  "invalid or unsupported Perl syntax",
 		`rule = "a`:                        "quotes",
 		"Severity = high":                  "no condition",
