@@ -184,6 +184,36 @@ func TestQuietRestart(t *testing.T) {
 	}
 }
 
+// TestHeldForNobody: what is held for a target that the config has no more is
+// let go, and the alert with it.
+func TestHeldForNobody(t *testing.T) {
+	r, _, other := quietRig(t, "hold")
+	cfg := r.cfg
+	r.pass(2 * time.Hour)
+	r.put(t, 1, det("r1", "ann", 0))
+	r.idle(t)
+	at := r.at
+	if err := r.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Targets, cfg.Quiet = map[string]Target{"other": webhook(other.URL)}, nil
+	r = newRig(t, cfg)
+	r.at = at
+	if err := r.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close(t.Context())
+	r.pass(time.Hour)
+	r.idle(t)
+	r.pass(5 * time.Hour)
+	until(t, "the alert is dropped", func() bool {
+		r.look(false)
+		r.Sink.mu.Lock()
+		defer r.Sink.mu.Unlock()
+		return len(r.st.alerts) == 0
+	})
+}
+
 // TestSilencedWhileHeld: what is silenced before the quiet time ends is not
 // owed any more.
 func TestSilencedWhileHeld(t *testing.T) {
