@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,10 +84,17 @@ func quietRig(t *testing.T, do string) (r *rig, team, other *receiver) {
 	cfg.GroupInterval, cfg.ResolveAfter = time.Minute, 30*time.Minute
 	cfg.Times = map[string]Times{"nights": {Zone: "UTC", Spans: []TimeSpan{{From: clock(t, "22:00"), To: clock(t, "07:00")}}}}
 	cfg.Quiet = []Quiet{{During: "nights", Below: "critical", Do: do, Targets: []string{"team"}}}
-	r = opened(t, cfg)
-	r.mu.Lock()
+	r = newRig(t, cfg)
 	r.at = time.Date(2026, 11, 25, 21, 0, 0, 0, time.UTC)
-	r.mu.Unlock()
+	r.every = time.Hour // it looks when the test says so, and not between two of its steps
+	if err := r.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
 	return r, team, other
 }
 
