@@ -33,7 +33,7 @@ test: ## Run all tests (with the ClickHouse engine, Apache Kafka if Java and Mav
 
 # Under the race detector: the packages that have goroutines of their own. The
 # embedded engine is left out, since libchdb is not built for it.
-RACE := ./pipeline/... ./sources/... ./operators/... ./sinks/discard ./sinks/file/... ./sinks/stdout ./internal/admin ./internal/slab ./internal/column
+RACE := ./pipeline/... ./sources/... ./operators/... ./sinks/alert ./sinks/discard ./sinks/file/... ./sinks/stdout ./internal/admin ./internal/slab ./internal/column
 
 check: $(GOLANGCI) ## Lint, formatting, import rules, vet, staleness of generated files
 	go vet ./...
