@@ -11,9 +11,12 @@ POSTS :=
 FORMAT := plain
 ROWS := 1000000
 
+# Flags of `make chaos`
+CHAOS :=
+
 export SLUICE_DATA ?= $(abspath ../shared/data)
 
-.PHONY: help build demo test check bench fuzz reference clean
+.PHONY: help build demo test check bench chaos fuzz reference clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +33,7 @@ test: ## Run all tests (with the ClickHouse engine, Apache Kafka if Java and Mav
 
 # Under the race detector: the packages that have goroutines of their own. The
 # embedded engine is left out, since libchdb is not built for it.
-RACE := ./pipeline/... ./sources/... ./operators/... ./sinks/discard ./sinks/file/... ./sinks/stdout ./internal/admin ./internal/slab ./internal/column
+RACE := ./pipeline/... ./sources/... ./operators/... ./sinks/alert ./sinks/discard ./sinks/file/... ./sinks/stdout ./internal/admin ./internal/slab ./internal/column
 
 check: $(GOLANGCI) ## Lint, formatting, import rules, vet, staleness of generated files
 	go vet ./...
@@ -44,6 +47,9 @@ $(GOLANGCI):
 
 bench: build ## Measure ours beside plain ClickHouse SQL on the same file and engine
 	CHDB_LIB_PATH="$$(deploy/chdb/fetch.sh)" go run ./benchmarks/compare
+
+chaos: build ## Kill, freeze and stop processes, broker and store for 5 minutes, and compare (CHAOS="-seeds 100" for many short runs)
+	CHDB_LIB_PATH="$$(deploy/chdb/fetch.sh)" KAFKA_LIB_PATH="$$(deploy/kafka/fetch.sh)" go run ./benchmarks/chaos $(CHAOS)
 
 fuzz: ## Fuzz every target for FUZZTIME (10s) each
 	@for p in $$(go list ./...); do \

@@ -40,6 +40,11 @@ func (c costs) sum() (all float64) {
 	return all
 }
 
+// mostTimes is how many times what it costs for ordinary posts a chain may cost a
+// byte of any text. It is wide, for machines that do other work; it tells work that
+// grows faster than the text, which is hundreds of times at 1 MB.
+const mostTimes = 60
+
 // measured is a chain whose steps are measured one by one.
 type measured struct {
 	name  string
@@ -48,8 +53,9 @@ type measured struct {
 	chain *chain
 }
 
-// measuredChains are the chains: the one that a first pipeline has, and one of
-// all that a post can be asked for.
+// measuredChains are the chains: the one that a first pipeline has; one of all
+// steps, with terms that are looked for in disguise; all views of the text, by
+// themselves; and a list of all kinds of term that are not whole words.
 func measuredChains(tb testing.TB, mem memory.Allocator, words []string) []measured {
 	tb.Helper()
 	files := memFiles{"model.slm": madeModel(8, 16, 3, 5), "terms.txt": phrased(words), "patterns.txt": patterned(words)}
@@ -233,6 +239,9 @@ func TestAdversarial(t *testing.T) {
 			line("ORDINARY POSTS", usual)
 			for _, n := range names {
 				line(n, rows[n])
+				if times := rows[n].sum() / usual.sum(); times > mostTimes {
+					t.Errorf("1 MB of %s costs %.0f times what ordinary posts do for the byte", n, times)
+				}
 			}
 			t.Log(b.String())
 		})

@@ -182,6 +182,17 @@ func Transient(f arrow.Field) arrow.Field {
 	return f
 }
 
+// Stored returns the schema of what sinks are given of posts of schema s: its
+// columns that are not transient. It is s itself when none is.
+func Stored(s *arrow.Schema) *arrow.Schema {
+	fields := slices.DeleteFunc(s.Fields(), IsTransient)
+	if len(fields) == s.NumFields() {
+		return s
+	}
+	md := s.Metadata()
+	return arrow.NewSchema(fields, &md)
+}
+
 // IsTransient reports whether f was marked by Transient.
 func IsTransient(f arrow.Field) bool {
 	i := f.Metadata.FindKey(MetaTransient)

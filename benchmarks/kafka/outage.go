@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -25,10 +24,10 @@ func outage(ctx context.Context, e *env, report *strings.Builder) error {
 	}
 	produce, stop := context.WithCancel(ctx)
 	defer stop()
-	var sent atomic.Int64
+	sent := &ledger{posts: map[int64]uint64{}}
 	var produced error
 	var done sync.WaitGroup
-	done.Go(func() { produced = e.live(produce, j.topic, &sent) })
+	done.Go(func() { produced = e.live(produce, j.topic, sent) })
 	if err := sleep(ctx, 500*time.Millisecond); err != nil { // the topic is made
 		return err
 	}
@@ -37,7 +36,7 @@ func outage(ctx context.Context, e *env, report *strings.Builder) error {
 		return err
 	}
 	defer p.kill()
-	m := &rss{process: p, phase: "before", begun: time.Now(), sent: &sent}
+	m := &rss{process: p, phase: "before", begun: time.Now(), sent: sent}
 	if err := m.watch(ctx, steady, nil); err != nil {
 		return err
 	}
@@ -63,8 +62,8 @@ func outage(ctx context.Context, e *env, report *strings.Builder) error {
 	}
 	m.phase, m.most = "back", 0
 	back, first := time.Now(), e.count(ctx, j.database)
-	behind := sent.Load() - int64(first)
-	caught := func() bool { return int64(e.count(ctx, j.database)) >= sent.Load()-3*int64(e.rate) } // what is always under way
+	behind := sent.total() - first
+	caught := func() bool { return e.count(ctx, j.database)+3*uint64(e.rate) >= sent.total() } // what is always under way
 	if err := m.watch(ctx, 4*e.outage+10*time.Minute, caught); err != nil {
 		return err
 	}
@@ -75,18 +74,18 @@ func outage(ctx context.Context, e *env, report *strings.Builder) error {
 	}
 	stop()
 	done.Wait()
-	for end := time.Now().Add(time.Minute); int64(e.count(ctx, j.database)) < sent.Load() && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); e.count(ctx, j.database) < sent.total() && time.Now().Before(end); {
 		if err := sleep(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}
-	if err := errors.Join(produced, p.stop(), e.check(ctx, j.database, uint64(sent.Load()))); err != nil {
+	if err := errors.Join(produced, p.stop(), e.check(ctx, j.database, sent.total())); err != nil {
 		return err
 	}
 	fmt.Fprintf(report, "ClickHouse away for %s (%s) while %d posts/s come, 1 post a message; load at the end %s\n\n", e.outage, e.how, e.rate, load())
 	fmt.Fprintf(report, "| | |\n|---|---|\n| resident memory of the pipeline, most before / while away / while it catches up | %d / %d / %d MiB |\n", before>>20, during>>20, m.most>>20)
 	fmt.Fprintf(report, "| behind when ClickHouse is back | %d posts |\n| until it has caught up | %s, %.0f posts/s visible while %d/s come |\n| posts in the end | %d, each once |\n\n",
-		behind, took.Round(time.Second), rate, e.rate, sent.Load())
+		behind, took.Round(time.Second), rate, e.rate, sent.total())
 	report.WriteString("Resident memory, MiB, by seconds since the pipeline's start:\n\n| s | | MiB | posts written to the topic |\n|---:|---|---:|---:|\n")
 	for _, s := range m.series {
 		fmt.Fprintf(report, "| %.0f | %s | %d | %d |\n", s.at.Seconds(), s.phase, s.bytes>>20, s.sent)
@@ -99,7 +98,7 @@ func outage(ctx context.Context, e *env, report *strings.Builder) error {
 type rss struct {
 	process *process
 	begun   time.Time
-	sent    *atomic.Int64
+	sent    *ledger
 	phase   string
 	most    int64
 	series  []sample // one in 20 s
@@ -109,7 +108,7 @@ type sample struct {
 	at    time.Duration
 	phase string
 	bytes int64
-	sent  int64
+	sent  uint64
 }
 
 // watch looks for so long, or until a condition that is tried every half second.
@@ -121,7 +120,7 @@ func (m *rss) watch(ctx context.Context, lasts time.Duration, until func() bool)
 		now, bytes := time.Since(m.begun), m.process.resident()
 		m.most = max(m.most, bytes)
 		if n := len(m.series); n == 0 || now-m.series[n-1].at >= 20*time.Second || m.series[n-1].phase != m.phase {
-			m.series = append(m.series, sample{now, m.phase, bytes, m.sent.Load()})
+			m.series = append(m.series, sample{now, m.phase, bytes, m.sent.total()})
 		}
 		if until != nil && until() {
 			return nil

@@ -130,8 +130,8 @@ var (
 
 // live writes posts at a steady rate until ctx ends, created as they are
 // written. Every thousandth is planted for the alert's rule, by an author of its
-// own, whose id says when it was created. It returns how many there are.
-func (e *env) live(ctx context.Context, topic string, sent *atomic.Int64) error {
+// own, whose id says when it was created.
+func (e *env) live(ctx context.Context, topic string, sent *ledger) error {
 	g, err := synth.New(synth.DefaultConfig())
 	if err != nil {
 		return err
@@ -157,7 +157,7 @@ func (e *env) live(ctx context.Context, topic string, sent *atomic.Int64) error 
 		if err := p.send(value); err != nil {
 			return errors.Join(err, p.end())
 		}
-		sent.Add(1)
+		sent.add(now.UnixMilli())
 	}
 	return p.end()
 }

@@ -316,14 +316,15 @@ func (r *reloadRig) reloads(want ...string) {
 	}
 	var got []string
 	for _, a := range page.Reloads {
-		line := a.Result
+		var line strings.Builder
+		line.WriteString(a.Result)
 		for _, c := range a.Changes {
-			line += fmt.Sprintf(", %s %v %v", c["what"], c["list"], c["rule"])
+			fmt.Fprintf(&line, ", %s %v %v", c["what"], c["list"], c["rule"])
 		}
 		for _, e := range a.Errors {
-			line += ", " + regexp.MustCompile(`did you mean "[^"]*"`).FindString(e)
+			line.WriteString(", " + regexp.MustCompile(`did you mean "[^"]*"`).FindString(e))
 		}
-		got = append(got, line)
+		got = append(got, line.String())
 	}
 	if !slices.Equal(got, want) {
 		r.t.Errorf("reloads are told as %q, want %q", got, want)

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/sluicehq/sluice/internal/admin"
+	"github.com/sluicehq/sluice/pipeline"
 	"github.com/sluicehq/sluice/pipeline/config"
 	"github.com/sluicehq/sluice/pipeline/engine"
 	"github.com/sluicehq/sluice/pipeline/graph"
@@ -99,7 +100,7 @@ func run(ctx context.Context, path string, f *fileFlags, stderr io.Writer, quiet
 		return err
 	}
 	collectors := collectorsOf(parts)
-	var tracer engine.Tracer // nil, not a nil of a type, when there is none
+	var tracer pipeline.Tracer // nil, not a nil of a type, when there is none
 	x, endTracing, err := startTracing(ctx, b.spec.Tracing, log)
 	if err != nil {
 		return err

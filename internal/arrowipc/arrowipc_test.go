@@ -267,6 +267,49 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestOverlap makes the texts of a stream those of another column, many times: a
+// small message must not become a large batch.
+func TestOverlap(t *testing.T) {
+	const columns = 20
+	fields := []arrow.Field{{Name: "big", Type: arrow.BinaryTypes.String}}
+	values := []string{`"big": "` + strings.Repeat("w", 10_000) + `"`}
+	for i := range columns {
+		name := fmt.Sprint("c", i)
+		fields, values = append(fields, arrow.Field{Name: name, Type: arrow.BinaryTypes.String}), append(values, fmt.Sprintf(`%q: "x"`, name))
+	}
+	rec, _, err := array.RecordFromJSON(memory.DefaultAllocator, arrow.NewSchema(fields, nil), strings.NewReader("[{"+strings.Join(values, ",")+"}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rec.Release()
+	data := stream(t, nil, rec)
+	all := func(fields []Field) (out []int, err error) {
+		for i := range fields {
+			out = append(out, i)
+		}
+		return out, nil
+	}
+	r := &Reader{Limits: limits()}
+	if _, err := r.Read(data, all); err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _, err := next(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _, _, err := next(rest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, n := m.vector(m.header, 2, 16)
+	for i := 3; i < n; i++ { // buffer i of each column becomes that of the first
+		copy(m.meta[first+16*i:first+16*i+16], m.meta[first+16*(i%3):])
+	}
+	if _, err := r.Read(data, all); err == nil || !strings.Contains(err.Error(), "buffers overlap") {
+		t.Errorf("error %v", err)
+	}
+}
+
 // FuzzRead gives the reader any bytes. All values of what it takes can be looked
 // at, and texts are UTF-8. (Arrow's own reader is no oracle for this: on some of these
 // inputs it allocates terabytes, which ends the process.)

@@ -157,10 +157,13 @@ func (p *parts) buffer(n int) ([]byte, error) {
 		return nil, fmt.Errorf("buffer %d leads beyond the body", n)
 	}
 	b := p.m.body[at : at+size]
-	if p.codec == codecNone || size == 0 {
-		return b, nil
+	if p.codec != codecNone && size > 0 {
+		var err error
+		if b, err = p.unpack.buffer(p.codec, b); err != nil {
+			return nil, err
+		}
 	}
-	return p.unpack.buffer(p.codec, b)
+	return b, p.unpack.count(len(b))
 }
 
 // checkOffsets checks that offsets do not go back nor beyond limit, and returns

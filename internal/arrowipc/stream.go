@@ -145,7 +145,7 @@ func (r *Reader) Read(stream []byte, pick func([]Field) ([]int, error)) ([]Batch
 	if len(stream) > r.Limits.Bytes {
 		return nil, fmt.Errorf("%w: %d bytes, and %d are read at the most", ErrTooLarge, len(stream), r.Limits.Bytes)
 	}
-	r.unpack.begin(r.Limits.Bytes)
+	r.unpack.begin(r.Limits.Bytes, len(stream))
 	m, rest, ok, err := next(stream)
 	switch {
 	case err != nil:

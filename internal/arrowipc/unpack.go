@@ -19,24 +19,36 @@ const (
 )
 
 // unpacker unpacks the buffers of a stream, into memory that it uses again for
-// the next stream.
+// the next stream, and sees to it that no buffer serves for two: a small stream
+// would be a large batch then.
 type unpacker struct {
-	left  int // bytes that may be unpacked still
-	limit int
-	mem   []byte
-	lz4   *lz4.Reader
-	zstd  *zstd.Decoder
+	left   int // bytes that may be unpacked still
+	limit  int
+	stream int // length of the stream
+	taken  int // bytes of all buffers that were looked at
+	mem    []byte
+	lz4    *lz4.Reader
+	zstd   *zstd.Decoder
 }
 
 // keep is how much memory is kept for the next stream.
 const keep = 4 << 20
 
-func (u *unpacker) begin(limit int) {
-	u.left, u.limit = limit, limit
+func (u *unpacker) begin(limit, stream int) {
+	u.left, u.limit, u.stream, u.taken = limit, limit, stream, 0
 	if cap(u.mem) > keep {
 		u.mem = nil
 	}
 	u.mem = u.mem[:0]
+}
+
+// count takes note of a buffer of n bytes. Buffers that do not overlap have as
+// much together as there is in the stream and as was unpacked, at the most.
+func (u *unpacker) count(n int) error {
+	if u.taken += n; u.taken > u.stream+u.limit-u.left {
+		return errors.New("buffers overlap")
+	}
+	return nil
 }
 
 // buffer unpacks a buffer: its length, unpacked, as 64 bits, then a frame of

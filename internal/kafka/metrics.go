@@ -101,7 +101,7 @@ func (s *Stats) partition(ch chan<- prometheus.Metric, topic string, p *partitio
 			s.send(ch, d, prometheus.GaugeValue, v, topic, number)
 		}
 	}
-	known(lagDesc, p.Lag)
+	known(lagDesc, p.lag())
 	known(lowDesc, p.Low)
 	known(highDesc, p.High)
 	known(fetchDesc, p.FetchQueue)

@@ -103,7 +103,17 @@ type partitionStats struct {
 	Fetch      string `json:"fetch_state"`
 	Low        int64  `json:"lo_offset"`
 	High       int64  `json:"hi_offset"`
-	Lag        int64  `json:"consumer_lag_stored"` // from what was committed to us, to the end
+	Stored     int64  `json:"consumer_lag_stored"` // messages from the offset that was stored to the end; -1 unknown
+	Committed  int64  `json:"consumer_lag"`        // and from the offset that the group has
 	FetchQueue int64  `json:"fetchq_cnt"`
 	FetchBytes int64  `json:"fetchq_size"`
+}
+
+// lag returns the messages behind what is durable: a source of its own stores
+// that offset, and a member of a group commits it. -1 is unknown.
+func (p *partitionStats) lag() int64 {
+	if p.Stored >= 0 {
+		return p.Stored
+	}
+	return p.Committed
 }

@@ -16,6 +16,23 @@ next:
 	JNE        next
 	RET
 
+// func prefetchSets(cache *set, hash *uint64, n int)
+TEXT ·prefetchSets(SB), NOSPLIT, $0-24
+	MOVQ cache+0(FP), SI
+	MOVQ hash+8(FP), DI
+	MOVQ n+16(FP), DX
+	LEAQ (DI)(DX*8), DX
+
+nextSet:
+	MOVQ       (DI), AX
+	SHRQ       $(64-const_cacheBits), AX
+	SHLQ       $6, AX
+	PREFETCHT0 (SI)(AX*1)
+	ADDQ       $8, DI
+	CMPQ       DI, DX
+	JNE        nextSet
+	RET
+
 DATA iota16<>+0(SB)/8, $0x0000000100000000
 DATA iota16<>+8(SB)/8, $0x0000000300000002
 DATA iota16<>+16(SB)/8, $0x0000000500000004

@@ -71,7 +71,7 @@ var texts = []string{
 	"", "a", "zorvath", "Zorvath rises with the Krelling dawn, ZORVATH!", "@someone look: https://x.example/y #RiseUp \U0001F525 $ZRV 12,345.67 me@mail.example",
 	"ЗОРВАТ и зорва́т сегодня", "زُورفات في الأخبار", "今日は東京タワーへ", "हिन्दी में", "https://only.example/link", "\u0301\u202e",
 	"exactlysixteench seventeencharsxx " + strings.Repeat("long", 40), strings.Repeat("zorvath krelling \U0001F525 ", 300), strings.Repeat("\U0001F525", 500),
-	strings.Repeat("@a https://b.example ", 100),
+	strings.Repeat("@a https://b.example ", 100), strings.Repeat("krelling dawn ", 700),
 }
 
 // TestSums holds the packed sums of all heads against a plain loop over the

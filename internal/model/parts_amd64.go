@@ -18,14 +18,16 @@ const (
 type parts struct {
 	masks [18][2][2]uint64 // masks16 of the sizes of words, twice each
 	// The sums of as many entries, words and long words as the index says.
-	entrySums, wordSums, longSums [entries + room][MaxHeads]uint32
-	runs, triples                 [entries + room]uint32   // by entry, a token or the edge behind a post's last: the bucket of the pair, and of the triple, that ends there
-	alone                         [entries + room]uint32   // by entry: the bucket of a token that is not a word with pieces
-	words                         spotted                  // of 1 to 16 bytes, with as many to read from their beginning on
-	longs                         spotted                  // the other words
-	rows                          [block][MaxHeads]float32 // for finish
-	ends                          [block]located
-	missing                       [2][entries + room]uint32 // the words and the long words that are not in the cache
+	entrySums, wordSums, longSums [entries + room][MaxHeads]uint32 //nolint:unused // the kernels use it
+	// By entry, a token or the edge behind a post's last: the buckets of the pair
+	// and of the triple that end there, and of a token that is not a word with
+	// pieces; or the bucket of no weights.
+	runs, triples, alone [entries + room]uint32   //nolint:unused // the kernels use it
+	words                spotted                  // of 1 to 16 bytes, with as many to read from their beginning on
+	longs                spotted                  // the other words
+	rows                 [block][MaxHeads]float32 // for finish
+	ends                 [block]located
+	missing              [2][entries + room]uint32 // the words and the long words that are not in the cache
 }
 
 func newParts() *parts {
@@ -52,8 +54,9 @@ const (
 
 // located is how many entries, words and long words there are up to a post's end.
 type located struct {
-	entries, words, longs uint32
-	_                     uint32
+	entries      uint32 //nolint:unused // the kernels use it
+	words, longs uint32
+	_            uint32
 }
 
 // request is posts for locateAVX512.
@@ -101,6 +104,18 @@ func addAVX512(r *summing)
 //
 //go:noescape
 func prefetchT0(table unsafe.Pointer, at *uint32, n int)
+
+// prefetchSets asks for the sets of n words, n > 0, by their hashes.
+//
+//go:noescape
+func prefetchSets(cache *set, hash *uint64, n int)
+
+// ask asks for what words are looked up in.
+func (s *Scorer) ask(hash []uint64) {
+	if len(hash) > 0 {
+		prefetchSets(&s.cache[0], &hash[0], len(hash))
+	}
+}
 
 // addUp adds up posts from one on and before another, at most a block, and
 // returns up to which one.

@@ -1,5 +1,7 @@
 package model
 
+import "encoding/binary"
+
 // packed adds up words' weights: the sums of two heads in the halves of an
 // element, each word's plus 1<<15.
 type packed [4]uint64
@@ -24,7 +26,11 @@ func (p *packed) addTo(n int, sums *[MaxHeads]int32) {
 
 // addUpPlain is addUp without instructions of a kind of processor.
 func (s *Scorer) addUpPlain(c *Columns, from, to int) int {
+	s.ask(c.Hash[c.Tokens[from]:c.Tokens[from+1]])
 	for i := from; i < to; i++ {
+		if i+1 < to {
+			s.ask(c.Hash[c.Tokens[i+1]:c.Tokens[i+2]])
+		}
 		s.addPlain(c, i, &s.sum[i-from])
 	}
 	return to
@@ -52,52 +58,89 @@ func (s *Scorer) addPlain(c *Columns, post int, sums *[MaxHeads]int32) {
 // unpacks its sums.
 const mostTokens = mostBuckets / 3
 
-// addTokens adds tokens from first on and before last, behind the two tokens
-// before, the last one first. It returns the last two.
+// some is what some tokens are made of.
+type some struct {
+	buckets [mostBuckets]uint32
+	words   [mostTokens]spot // of up to 16 bytes, with as many to read from their beginning on
+}
+
+// spot is a word of hash h that begins at a place in the buffer.
+type spot struct {
+	h        uint64
+	at, size uint32
+}
+
+// addTokens adds tokens from first on and before last, at most mostTokens, behind
+// the two tokens before, the last one first. It returns the last two. What is
+// looked up is found first: so the processor waits for many places at once.
 func (s *Scorer) addTokens(c *Columns, post, first, last int, before [2]uint64, sums *[MaxHeads]int32) [2]uint64 {
-	table, shift, longest := s.m.table, s.m.shift, s.m.card.Features.Words
+	shift, longest, begin := s.m.shift, s.m.card.Features.Words, int(c.Tokens[post])
 	hash := c.Hash[first:last]
 	kinds, starts, ends := c.Kind[first:last][:len(hash)], c.Start[first:last][:len(hash)], c.End[first:last][:len(hash)]
-	text := c.Buf[c.Text[post]:]
+	from := int(c.Text[post])
 	one, two := before[0], before[1]
-	var even, odd uint64
-	var known packed
-	buckets, words := 0, 0
+	some, buckets, words := &s.some, 0, 0
 	for j, h := range hash {
 		u := &uses[kinds[j]]
 		key := h&u.keep | u.instead
 		if longest > 1 {
-			run := runHash(one, key)
-			x := table[bucket(run, shift)]
-			even += x & lowBytes
-			odd += x >> 8 & lowBytes
+			some.buckets[buckets] = bucket(runHash(one, key), shift)
 			buckets++
-			if longest > 2 && first+j > int(c.Tokens[post]) {
-				x := table[bucket(runHash(runHash(two, one), key), shift)]
-				even += x & lowBytes
-				odd += x >> 8 & lowBytes
+			if longest > 2 && first+j > begin {
+				some.buckets[buckets] = bucket(runHash(runHash(two, one), key), shift)
 				buckets++
 			}
 		}
 		two, one = one, key
 		if !u.cut {
-			x := table[bucket(key, shift)]
-			even += x & lowBytes
-			odd += x >> 8 & lowBytes
+			some.buckets[buckets] = bucket(key, shift)
 			buckets++
 			continue
 		}
-		at, end := int(starts[j]), int(ends[j])
-		if size := uint(end - at); size-1 < 16 && at+16 <= len(text) {
-			known.add(s.short(text[at:at+16], size, h))
+		at, end := from+int(starts[j]), from+int(ends[j])
+		if size := uint(end - at); size-1 < 16 && at+16 <= len(c.Buf) {
+			some.words[words] = spot{h, uint32(at), uint32(size)}
 			words++
 			continue
 		}
-		s.addLong(text[at:end], h, sums)
+		s.addLong(c.Buf[at:end], h, sums)
 	}
-	unpack(even, odd, int32(buckets)<<7, sums)
-	known.addTo(words, sums)
+	s.addBuckets(some.buckets[:buckets], sums)
+	s.addShort(c.Buf, some.words[:words], sums)
 	return [2]uint64{one, two}
+}
+
+// addBuckets adds the weights of buckets, at most mostBuckets, to sums.
+func (s *Scorer) addBuckets(buckets []uint32, sums *[MaxHeads]int32) {
+	even, odd, table := uint64(0), uint64(0), s.m.table
+	for _, b := range buckets {
+		x := table[b]
+		even += x & lowBytes
+		odd += x >> 8 & lowBytes
+	}
+	unpack(even, odd, int32(len(buckets))<<7, sums)
+}
+
+// addShort adds words, at most mostTokens, to sums.
+func (s *Scorer) addShort(buf []byte, words []spot, sums *[MaxHeads]int32) {
+	var known packed
+	for i := range words {
+		w := &words[i]
+		text := buf[w.at:][:16]
+		mask := &masks16[w.size&31]
+		lo, hi := binary.LittleEndian.Uint64(text)&mask[0], binary.LittleEndian.Uint64(text[8:])&mask[1]
+		set := &s.cache[w.h>>(64-cacheBits)]
+		way := 0
+		if (set.keys[0][0]^lo)|(set.keys[0][1]^hi) != 0 {
+			way = 1
+		}
+		found := &set.words[way]
+		if (set.keys[way][0]^lo)|(set.keys[way][1]^hi) != 0 {
+			found = s.short(text, uint(w.size), w.h)
+		}
+		known.add(found)
+	}
+	known.addTo(len(words), sums)
 }
 
 // finishPlain is finish without instructions of a kind of processor.

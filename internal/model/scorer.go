@@ -47,6 +47,7 @@ type Scorer struct {
 	cache   *[1 << cacheBits]set
 	long    *[1 << longBits]cachedLong
 	spelt   spelt
+	some    some                     // for plain Go
 	parts   *parts                   // for the kernels
 	sum     [block][MaxHeads]int32   // of the block: sums
 	inv     [block]float32           // of the block: what these are multiplied by

@@ -11,22 +11,21 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sluicehq/sluice/pipeline"
-	"github.com/sluicehq/sluice/pipeline/engine"
 )
 
 // The names of spans by the kind of part; those of steps and sinks have a name
 // behind.
 var names = [...]string{
-	engine.PartRead: "read", engine.PartChunk: "chunk", engine.PartDecode: "decode", engine.PartStep: "step ",
-	engine.PartGather: "gather", engine.PartIntent: "intent", engine.PartSink: "write ", engine.PartCheckpoint: "checkpoint",
-	engine.PartSource: "commit source",
+	pipeline.PartRead: "read", pipeline.PartChunk: "chunk", pipeline.PartDecode: "decode", pipeline.PartStep: "step ",
+	pipeline.PartGather: "gather", pipeline.PartIntent: "intent", pipeline.PartSink: "write ", pipeline.PartCheckpoint: "checkpoint",
+	pipeline.PartSource: "commit source",
 }
 
 // errNotDurable is the error of an epoch that ended without one of its own.
 var errNotDurable = errors.New("the run ended before the epoch was durable; the next run goes on from the checkpoint")
 
 // spans ends the root span of an epoch, and begins and ends those of its parts.
-func (x *Tracer) spans(root trace.Span, t *engine.Trace) {
+func (x *Tracer) spans(root trace.Span, t *pipeline.Trace) {
 	ctx := trace.ContextWithSpan(context.Background(), root)
 	parents := make([]context.Context, len(t.Parts))
 	for i := range t.Parts {
@@ -57,11 +56,14 @@ func (x *Tracer) spans(root trace.Span, t *engine.Trace) {
 	if t.Warm {
 		root.SetAttributes(attribute.Bool("sluice.warm", true))
 	}
+	if t.GivenUp { // and is no failure: the other process writes it
+		root.SetAttributes(attribute.Bool("sluice.given_up", true))
+	}
 	if t.Left > 0 {
 		root.SetAttributes(attribute.Int("sluice.spans.left_out", t.Left))
 	}
 	err := t.Err
-	if err == nil && !t.Durable {
+	if err == nil && !t.Durable && !t.GivenUp {
 		err = errNotDurable
 	}
 	fail(root, err, t.End)
@@ -81,25 +83,25 @@ func fail(span trace.Span, err error, at time.Time) {
 }
 
 // attributes says what a part did.
-func attributes(p *engine.Part) (out []attribute.KeyValue) {
+func attributes(p *pipeline.TracePart) (out []attribute.KeyValue) {
 	num := func(key string, n int64) { out = append(out, attribute.Int64(key, n)) }
 	if p.Busy > 0 {
 		out = append(out, attribute.Float64("sluice.busy_seconds", p.Busy.Seconds()))
 	}
 	switch p.Kind {
-	case engine.PartRead, engine.PartChunk:
+	case pipeline.PartRead, pipeline.PartChunk:
 		num("sluice.records", p.Records)
 		num("sluice.bytes", p.Bytes)
-	case engine.PartDecode:
+	case pipeline.PartDecode:
 		num("sluice.rows.out", p.Rows.Out)
 		num("sluice.rows.rejected", p.Rows.Rejected)
-	case engine.PartStep:
+	case pipeline.PartStep:
 		out = append(out, attribute.String("sluice.step", p.Name))
 		num("sluice.rows.in", p.Rows.In)
 		num("sluice.rows.out", p.Rows.Out)
 		num("sluice.rows.detections", p.Rows.Detections)
 		num("sluice.rows.rejected", p.Rows.Rejected)
-	case engine.PartSink:
+	case pipeline.PartSink:
 		out = append(out, attribute.String("sluice.sink", p.Name))
 		num("sluice.rows.in", p.Rows.In)
 	}

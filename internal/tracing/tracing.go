@@ -25,7 +25,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sluicehq/sluice/pipeline"
-	"github.com/sluicehq/sluice/pipeline/engine"
 )
 
 const (
@@ -45,7 +44,7 @@ type Options struct {
 	Version  string                     // of the program
 }
 
-// Tracer is an engine.Tracer that sends traces. It is a prometheus.Collector
+// Tracer is an pipeline.Tracer that sends traces. It is a prometheus.Collector
 // too, which counts them.
 type Tracer struct {
 	tracer   trace.Tracer
@@ -68,7 +67,7 @@ type Tracer struct {
 // pending is a trace that waits to be sent.
 type pending struct {
 	root trace.Span
-	t    *engine.Trace
+	t    *pipeline.Trace
 }
 
 // What became of a trace, as the metric's label says it.
@@ -147,13 +146,13 @@ func newTracer(ctx context.Context, exporter sdktrace.SpanExporter, o Options, l
 	return x, nil
 }
 
-// Begin implements engine.Tracer.
-func (x *Tracer) Begin(at time.Time) func(*engine.Trace) {
+// Begin implements pipeline.Tracer.
+func (x *Tracer) Begin(at time.Time) func(*pipeline.Trace) {
 	_, root := x.tracer.Start(context.Background(), "epoch", trace.WithNewRoot(), trace.WithTimestamp(at))
 	if !root.SpanContext().IsSampled() {
 		return nil
 	}
-	return func(t *engine.Trace) {
+	return func(t *pipeline.Trace) {
 		select {
 		case x.queue <- pending{root, t}:
 		default:

@@ -25,7 +25,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sluicehq/sluice/pipeline"
-	"github.com/sluicehq/sluice/pipeline/engine"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -34,20 +33,20 @@ var quiet = slog.New(slog.DiscardHandler)
 
 // epoch is a trace of an epoch with one chunk that went through one step, and
 // two attempts to write it.
-func epoch(begin time.Time) *engine.Trace {
+func epoch(begin time.Time) *pipeline.Trace {
 	at := func(ms int) time.Time { return begin.Add(time.Duration(ms) * time.Millisecond) }
-	return &engine.Trace{
+	return &pipeline.Trace{
 		Pipeline: "demo", Key: pipeline.Span{Partition: "posts/0", From: "10", To: "20"}, Manifest: "abc", Generation: 2,
 		Begin: begin, End: at(50), Records: 10, Bytes: 1000, Posts: 9, Detections: 2, Rejected: 1, Durable: true,
-		Parts: []engine.Part{
-			{Kind: engine.PartRead, Parent: -1, Begin: at(0), End: at(1), Records: 10, Bytes: 1000},
-			{Kind: engine.PartChunk, Parent: -1, Begin: at(1), End: at(20), Records: 10, Bytes: 1000},
-			{Kind: engine.PartDecode, Parent: 1, Begin: at(2), End: at(8), Busy: 6 * time.Millisecond, Rows: engine.Rows{Out: 9, Rejected: 1}},
-			{Kind: engine.PartStep, Name: "match", Parent: 1, Begin: at(8), End: at(20), Busy: 12 * time.Millisecond, Rows: engine.Rows{In: 9, Out: 9, Detections: 2}},
-			{Kind: engine.PartGather, Parent: -1, Begin: at(20), End: at(21)},
-			{Kind: engine.PartSink, Name: "clickhouse", Parent: -1, Begin: at(21), End: at(30), Rows: engine.Rows{In: 12}, Err: pipeline.Retryable(errors.New("busy"))},
-			{Kind: engine.PartSink, Name: "clickhouse", Parent: -1, Begin: at(35), End: at(45), Rows: engine.Rows{In: 12}},
-			{Kind: engine.PartCheckpoint, Parent: -1, Begin: at(45), End: at(46)},
+		Parts: []pipeline.TracePart{
+			{Kind: pipeline.PartRead, Parent: -1, Begin: at(0), End: at(1), Records: 10, Bytes: 1000},
+			{Kind: pipeline.PartChunk, Parent: -1, Begin: at(1), End: at(20), Records: 10, Bytes: 1000},
+			{Kind: pipeline.PartDecode, Parent: 1, Begin: at(2), End: at(8), Busy: 6 * time.Millisecond, Rows: pipeline.TraceRows{Out: 9, Rejected: 1}},
+			{Kind: pipeline.PartStep, Name: "match", Parent: 1, Begin: at(8), End: at(20), Busy: 12 * time.Millisecond, Rows: pipeline.TraceRows{In: 9, Out: 9, Detections: 2}},
+			{Kind: pipeline.PartGather, Parent: -1, Begin: at(20), End: at(21)},
+			{Kind: pipeline.PartSink, Name: "clickhouse", Parent: -1, Begin: at(21), End: at(30), Rows: pipeline.TraceRows{In: 12}, Err: pipeline.Retryable(errors.New("busy"))},
+			{Kind: pipeline.PartSink, Name: "clickhouse", Parent: -1, Begin: at(35), End: at(45), Rows: pipeline.TraceRows{In: 12}},
+			{Kind: pipeline.PartCheckpoint, Parent: -1, Begin: at(45), End: at(46)},
 		},
 	}
 }
@@ -136,17 +135,18 @@ func (k *kept) Shutdown(ctx context.Context) error {
 // durable.
 func TestEpochThatFailed(t *testing.T) {
 	for _, c := range []struct {
-		err  error
-		want string
-	}{{errors.New("disk full"), "disk full"}, {nil, errNotDurable.Error()}, {errors.New(strings.Repeat("x", 5000)), strings.Repeat("x", maxText) + "…"}} {
+		err     error
+		want    string
+		givenUp bool
+	}{{errors.New("disk full"), "disk full", false}, {nil, errNotDurable.Error(), false}, {errors.New(strings.Repeat("x", 5000)), strings.Repeat("x", maxText) + "…", false}, {nil, "", true}} {
 		mem := &kept{InMemoryExporter: tracetest.NewInMemoryExporter()}
 		x, err := newTracer(t.Context(), mem, Options{Ratio: 1}, quiet)
 		if err != nil {
 			t.Fatal(err)
 		}
-		x.Begin(time.Now())(&engine.Trace{Err: c.err, End: time.Now()})
+		x.Begin(time.Now())(&pipeline.Trace{Err: c.err, GivenUp: c.givenUp, End: time.Now()})
 		stop(t, x)
-		if len(mem.spans) != 1 || mem.spans[0].Status.Code != codes.Error || mem.spans[0].Status.Description != c.want {
+		if len(mem.spans) != 1 || (mem.spans[0].Status.Code == codes.Error) == c.givenUp || mem.spans[0].Status.Description != c.want {
 			t.Errorf("%+v", mem.spans)
 		}
 	}
@@ -387,7 +387,7 @@ func TestFullQueueDrops(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	end := func() { x.Begin(time.Now())(&engine.Trace{Durable: true}) }
+	end := func() { x.Begin(time.Now())(&pipeline.Trace{Durable: true}) }
 	end()
 	<-h.begun
 	for range maxQueue + 7 {

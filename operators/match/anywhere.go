@@ -33,6 +33,7 @@ type anywhereSearch struct {
 	uses    []use // by place in set
 	globs   []globTerm
 	regexes []regexTerm
+	begins  beginnings // of regexes
 }
 
 func (s *anywhereSearch) finder() finder {
@@ -44,12 +45,15 @@ type anywhereFinder struct {
 	scanner pattern.Scanner
 	word    []int32 // by wildcard: the last word that it was held against, and one
 	text    []int32 // by expression: the last text that it was run on, and one
+	places  places  // of the text that placed is the number of, and one
+	placed  int
 }
 
 func (f *anywhereFinder) find(b *batch) {
 	t := &b.texts[f.from]
 	clear(f.word)
 	clear(f.text)
+	f.placed = 0
 	last, tok := -1, int32(0) // the word at the place that the scanner is at
 	f.scanner.Find(f.set, t.Bytes, t.Offsets, func(i int, start, end, id uint32) bool {
 		switch u := f.uses[id]; u.kind {
@@ -85,12 +89,28 @@ func (f *anywhereFinder) regex(b *batch, t *texts, k uint32, i int) bool {
 		return true
 	}
 	f.text[k] = int32(i) + 1
-	return runRegex(b, t, &f.regexes[k], i)
+	r, text := &f.regexes[k], t.at(i)
+	if len(text) < longText || !r.HasBeginnings() {
+		return runRegex(b, t, r, i)
+	}
+	if f.placed != i+1 {
+		f.places.read(&f.begins, len(f.regexes), text)
+		f.placed = i + 1
+	}
+	if !f.places.ok {
+		return runRegex(b, t, r, i)
+	}
+	return addMatches(b, t, r, i, r.FindAt(text, f.places.of(k), maxRegexHits))
 }
 
 // runRegex adds the matches of an expression in text i that are not empty.
 func runRegex(b *batch, t *texts, r *regexTerm, i int) bool {
-	for _, at := range r.Find(t.at(i), maxRegexHits) {
+	return addMatches(b, t, r, i, r.Find(t.at(i), maxRegexHits))
+}
+
+// addMatches adds the spans of matches in text i that are not empty.
+func addMatches(b *batch, t *texts, r *regexTerm, i int, spans [][]int) bool {
+	for _, at := range spans {
 		if at[0] < at[1] && !t.add(b, int32(i), uint32(at[0]), uint32(at[1]), r.term) {
 			return false
 		}

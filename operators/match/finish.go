@@ -101,7 +101,7 @@ func (c *compiler) anywhere(b *builder, at int) {
 		s.regexes = append(s.regexes, r)
 	}
 	if len(literals) > 0 {
-		s.set = pattern.NewSubstrings(literals)
+		s.set, s.begins = pattern.NewSubstrings(literals), newBeginnings(s.regexes)
 		c.searches = append(c.searches, s)
 	}
 	if len(bareGlobs) > 0 {

@@ -47,13 +47,18 @@ func (n *node) place() pos {
 	return n.at
 }
 
-// same tells whether two trees stand for the same values.
+// same tells whether two trees stand for the same values. Quotes make no
+// difference where the text is text without them too: canonical JSON has them
+// everywhere.
 func (n *node) same(m *node) bool {
 	if n.kind != m.kind || len(n.items) != len(m.items) || len(n.keys) != len(m.keys) {
 		return false
 	}
 	if n.kind == scalar {
-		return n.value == m.value && n.plain == m.plain && n.isNull() == m.isNull()
+		if n.isNull() || m.isNull() {
+			return n.isNull() == m.isNull()
+		}
+		return n.value == m.value && n.isBool() == m.isBool() && n.isNumber() == m.isNumber()
 	}
 	for i := range n.items {
 		if !n.items[i].same(m.items[i]) {

@@ -68,6 +68,9 @@ func TestRawRoundTrip(t *testing.T) {
 		if diff := cmp.Diff(x, y); diff != "" {
 			t.Errorf("%s: %s", c.Path(), diff)
 		}
+		if !c.Same(d) || !d.Same(c) {
+			t.Errorf("%s: it is not the same as what its Raw says", c.Path())
+		}
 	}
 	if a.Engine.Workers != 3 || a.Engine.InFlight != 7 || a.Admin.Enabled() || a.Log.Level != "debug" {
 		t.Errorf("%+v %+v", a.Engine, a.Admin)

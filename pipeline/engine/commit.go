@@ -198,7 +198,7 @@ func (s *session) beginWrite(ctx context.Context, e *epoch) error {
 	switch {
 	case s.shared != nil:
 		ok, err := s.recordIntent(ctx, e)
-		e.trace.since(PartIntent, begun, err)
+		e.trace.since(pipeline.PartIntent, begun, err)
 		if err != nil {
 			return err
 		}
@@ -209,7 +209,7 @@ func (s *session) beginWrite(ctx context.Context, e *epoch) error {
 		}
 	case s.o.Store != nil:
 		err := s.o.Store.Intend(checkpoint.Intent{Span: e.span, Manifest: e.gen.manifest})
-		e.trace.since(PartIntent, begun, err)
+		e.trace.since(pipeline.PartIntent, begun, err)
 		if err != nil {
 			return err
 		}
@@ -247,7 +247,7 @@ func (s *session) commitEpoch(ctx context.Context, e *epoch) error {
 	case s.shared != nil:
 		begun := time.Now()
 		ok, err := s.recordCommit(ctx, e)
-		e.trace.since(PartCheckpoint, begun, err)
+		e.trace.since(pipeline.PartCheckpoint, begun, err)
 		if !ok || err != nil {
 			return err
 		}
@@ -258,7 +258,7 @@ func (s *session) commitEpoch(ctx context.Context, e *epoch) error {
 	if s.o.Store != nil {
 		begun := time.Now()
 		err := s.o.Store.Commit(e.span, e.records, e.snap)
-		e.trace.since(PartCheckpoint, begun, err)
+		e.trace.since(pipeline.PartCheckpoint, begun, err)
 		if err != nil {
 			return err
 		}
@@ -269,7 +269,7 @@ func (s *session) commitEpoch(ctx context.Context, e *epoch) error {
 	err := s.retry(ctx, "source: commit", func() error {
 		return s.source.Commit(ctx, e.span.Partition, e.span.To)
 	})
-	e.trace.since(PartSource, begun, err)
+	e.trace.since(pipeline.PartSource, begun, err)
 	if err != nil {
 		return fmt.Errorf("source %s: commit: %w", s.kind, err)
 	}
@@ -328,7 +328,7 @@ func (s *session) write(ctx context.Context, k *sinkRun, i int, e *epoch) error 
 	if fit := e.gen.fits[i]; fit != nil {
 		for j, b := range in {
 			if b.Stream == pipeline.Posts {
-				in[j].Record = fit.Record(e.gen.g.Mem, b.Record)
+				in[j].Record = fit.Record(b.Record)
 				defer in[j].Record.Release()
 			}
 		}

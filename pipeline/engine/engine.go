@@ -109,7 +109,7 @@ type Options struct {
 
 	Metrics *Metrics
 	Logger  *slog.Logger
-	Tracer  Tracer // nil for no traces
+	Tracer  pipeline.Tracer // nil for no traces
 }
 
 // ErrAborted is returned when a run was stopped before it had drained.

@@ -54,7 +54,7 @@ type rig struct {
 
 	swapper *engine.Swapper                                    // of the next run; nil for none
 	metrics *engine.Metrics                                    // nil for none
-	tracer  engine.Tracer                                      // nil for none
+	tracer  pipeline.Tracer                                    // nil for none
 	factory func() pipeline.Factory                            // of the sink; the memory sink's own
 	first   weak.Pointer[graph.Graph]                          // what the last run began with
 	during  func(put func(yaml string) checkpoint.Hash) func() // called at a run's start; what it returns, at its end

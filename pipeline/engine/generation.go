@@ -7,6 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+
 	"github.com/sluicehq/sluice/pipeline"
 	"github.com/sluicehq/sluice/pipeline/checkpoint"
 	"github.com/sluicehq/sluice/pipeline/graph"
@@ -20,6 +23,7 @@ type generation struct {
 	manifest checkpoint.Hash
 	stateKey string
 	wanted   []bool        // by port: a sink takes it
+	stored   []*stored     // by node: what sinks are given of its posts; nil for all of it
 	fits     []*graph.Fit  // by sink: what is done to its posts; nil for nothing
 	uses     atomic.Int64  // epochs that are not durable, and one while it is the newest
 	retired  chan struct{} // closed at the last use: workers let go of its operators
@@ -30,16 +34,55 @@ type generation struct {
 func newGeneration(number int64, g *graph.Graph, manifest checkpoint.Hash) *generation {
 	gen := &generation{
 		number: number, g: g, manifest: manifest, stateKey: g.StateKey(),
-		wanted: make([]bool, len(g.Nodes)*pipeline.NumStreams), fits: make([]*graph.Fit, len(g.Sinks)),
+		wanted: make([]bool, len(g.Nodes)*pipeline.NumStreams), stored: make([]*stored, len(g.Nodes)), fits: make([]*graph.Fit, len(g.Sinks)),
 		retired: make(chan struct{}),
 	}
 	for _, k := range g.Sinks {
 		for _, p := range k.Ports {
 			gen.wanted[port(p.Node, p.Stream)] = true
+			if p.Stream == pipeline.Posts {
+				gen.stored[p.Node] = newStored(g.Nodes[p.Node].Out)
+			}
 		}
 	}
 	gen.uses.Store(1)
 	return gen
+}
+
+// stored takes the columns out of posts that sinks are not given. An epoch holds
+// its posts until they are durable, and the views and tokens of a text are several
+// times as large as all else that is known of a post.
+type stored struct {
+	schema *arrow.Schema
+	cols   []int // of the posts
+}
+
+// newStored returns nil when there is nothing to take out.
+func newStored(posts *arrow.Schema) *stored {
+	st := &stored{schema: pipeline.Stored(posts)}
+	for i, f := range posts.Fields() {
+		if !pipeline.IsTransient(f) {
+			st.cols = append(st.cols, i)
+		}
+	}
+	if len(st.cols) == posts.NumFields() {
+		return nil
+	}
+	return st
+}
+
+// record returns what sinks are given of rec, sharing its columns. The caller
+// owns it.
+func (st *stored) record(rec arrow.Record) arrow.Record {
+	if st == nil {
+		rec.Retain()
+		return rec
+	}
+	cols := make([]arrow.Array, len(st.cols))
+	for i, c := range st.cols {
+		cols[i] = rec.Column(c)
+	}
+	return array.NewRecord(st.schema, cols, rec.NumRows())
 }
 
 // fit checks that gen can take the place of what runs, and finds out what has to

@@ -201,7 +201,7 @@ func TestSharedPartitionsMove(t *testing.T) {
 					t.Fatalf("round %d", round)
 				}
 			}
-			if fetched == 0 {
+			if fetched == 0 && !testing.Short() {
 				t.Error("no run ever finished what one with another config had begun")
 			}
 		})

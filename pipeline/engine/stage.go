@@ -96,7 +96,7 @@ func (s *session) stage(ctx context.Context) error {
 			t.out, t.next = nil, nil
 		}
 		e.tasks = nil
-		e.trace.since(PartGather, begun, nil)
+		e.trace.since(pipeline.PartGather, begun, nil)
 		switch {
 		case e.sign == signEdge:
 			if err := s.carryOver(e); err != nil {

@@ -5,83 +5,8 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/pipeline"
-	"github.com/sluicehq/sluice/pipeline/checkpoint"
 	"github.com/sluicehq/sluice/pipeline/graph"
 )
-
-// Tracer is told how the time of each epoch was spent. Its methods are called
-// by the goroutines that run the pipeline: they must not block.
-type Tracer interface {
-	// Begin tells of an epoch that begins. It returns what takes the epoch's
-	// trace when it has ended, well or not, or nil when the epoch is not to be
-	// traced.
-	Begin(at time.Time) (end func(*Trace))
-}
-
-// Trace is how the time of one epoch was spent. Whoever gets it owns it.
-type Trace struct {
-	Pipeline   string
-	Key        pipeline.Span   // what the epoch covers; To is empty if it was never sealed
-	Manifest   checkpoint.Hash // what it was run with
-	Generation int64
-	Warm       bool // durable before; run again only to rebuild state
-	Begin, End time.Time
-	Records    int64 // raw records, blank lines included
-	Bytes      int64 // raw
-	// Posts are the rows that were decoded; Rejected are those of all steps.
-	Posts, Detections, Rejected int64
-	Durable                     bool  // committed; false when the run ended before
-	GivenUp                     bool  // not durable: its partition went to another process
-	Err                         error // the first error that ended it; nil when none did
-
-	// Parts in no particular order, but that a part's parent is before it. At
-	// most maxParts of them; Left are those that found no room.
-	Parts []Part
-	Left  int
-}
-
-// Rows counts rows.
-type Rows struct{ In, Out, Detections, Rejected int64 }
-
-func (r *Rows) add(c *count) {
-	r.In += c.in
-	r.Out += c.out
-	r.Detections += c.detections
-	r.Rejected += c.rejected
-}
-
-// PartKind says what a part of an epoch's time was spent on.
-type PartKind uint8
-
-// The kinds of parts.
-const (
-	PartRead       PartKind = iota // the source's Read of one chunk, as far as it is after the epoch's begin
-	PartChunk                      // one chunk from when it was read until a worker had run it through the stateless steps
-	PartDecode                     // decoding of a chunk; child of its PartChunk
-	PartStep                       // a step: of a chunk, as child of its PartChunk, or of the whole epoch
-	PartGather                     // from when the epoch was sealed until its last chunk was processed and joined
-	PartIntent                     // recording what is about to be written
-	PartSink                       // one attempt to write the epoch to a sink
-	PartCheckpoint                 // recording that it is durable
-	PartSource                     // telling the source so
-)
-
-// Part is a part of an epoch's time.
-type Part struct {
-	Kind       PartKind
-	Name       string // of the step or sink; empty for other kinds
-	Parent     int    // index in Trace.Parts; -1 for the epoch itself
-	Begin, End time.Time
-	// Busy is the time of cores, which for steps of a chunk is End less Begin:
-	// a worker runs batches depth first, so its steps take turns, and their
-	// parts are laid end to end in the order of the graph. For reading it is the
-	// whole time of the call.
-	Busy    time.Duration
-	Records int64 // PartRead, PartChunk
-	Bytes   int64 // PartRead, PartChunk
-	Rows    Rows  // PartDecode (In is 0), PartStep; of PartSink In
-	Err     error
-}
 
 // maxParts bounds a trace: an epoch that is read in very small chunks has more.
 const maxParts = 1000
@@ -89,10 +14,10 @@ const maxParts = 1000
 // tracing gathers an epoch's trace. All methods do nothing on nil, which is
 // what an epoch has that is not traced: so there is no cost but a comparison.
 type tracing struct {
-	end func(*Trace)
+	end func(*pipeline.Trace)
 
 	mu    sync.Mutex
-	t     Trace
+	t     pipeline.Trace
 	steps map[int]int // part of each step of the whole epoch, by node
 	ended bool
 }
@@ -106,13 +31,21 @@ func (s *session) trace(e *epoch) {
 	if end == nil {
 		return
 	}
-	e.trace = &tracing{end: end, steps: map[int]int{}, t: Trace{
-		Pipeline: s.pipeline, Manifest: e.gen.manifest, Generation: e.gen.number, Warm: e.warm, Begin: e.begun,
+	e.trace = &tracing{end: end, steps: map[int]int{}, t: pipeline.Trace{
+		Pipeline: s.pipeline, Manifest: string(e.gen.manifest), Generation: e.gen.number, Warm: e.warm, Begin: e.begun,
 	}}
 }
 
+// addRows adds what a worker counted.
+func addRows(r *pipeline.TraceRows, c *count) {
+	r.In += c.in
+	r.Out += c.out
+	r.Detections += c.detections
+	r.Rejected += c.rejected
+}
+
 // part adds a part and returns its index; -1 when there is no room.
-func (tr *tracing) part(p Part) int {
+func (tr *tracing) part(p pipeline.TracePart) int {
 	if len(tr.t.Parts) >= maxParts {
 		tr.t.Left++
 		return -1
@@ -122,13 +55,13 @@ func (tr *tracing) part(p Part) int {
 }
 
 // since adds a part that began at begun and ends now.
-func (tr *tracing) since(kind PartKind, begun time.Time, err error) {
+func (tr *tracing) since(kind pipeline.PartKind, begun time.Time, err error) {
 	if tr == nil {
 		return
 	}
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	tr.part(Part{Kind: kind, Parent: -1, Begin: begun, End: time.Now(), Err: err})
+	tr.part(pipeline.TracePart{Kind: kind, Parent: -1, Begin: begun, End: time.Now(), Err: err})
 }
 
 // read adds the reading of a chunk.
@@ -146,8 +79,8 @@ func (tr *tracing) read(c *readChunk) {
 	if to.Before(from) {
 		to = from
 	}
-	tr.part(Part{
-		Kind: PartRead, Parent: -1, Begin: from, End: to, Busy: c.read.Sub(c.begun),
+	tr.part(pipeline.TracePart{
+		Kind: pipeline.PartRead, Parent: -1, Begin: from, End: to, Busy: c.read.Sub(c.begun),
 		Records: int64(c.Records), Bytes: int64(len(c.Data)),
 	})
 }
@@ -177,26 +110,23 @@ func (tr *tracing) chunk(w *worker, t *task, err error) {
 	if tr.t.Err == nil {
 		tr.t.Err = err
 	}
-	parent := tr.part(Part{
-		Kind: PartChunk, Parent: -1, Begin: t.arrived, End: w.since, Busy: w.since.Sub(w.begun),
+	parent := tr.part(pipeline.TracePart{
+		Kind: pipeline.PartChunk, Parent: -1, Begin: t.arrived, End: w.since, Busy: w.since.Sub(w.begun),
 		Records: int64(t.chunk.Records), Bytes: int64(len(t.chunk.Data)), Err: err,
 	})
-	if parent < 0 {
-		return
-	}
-	at := w.begun
+	at := w.begun // without room for the chunk there is none for its steps either: they are counted as left out
 	for i := range w.counts {
 		c := &w.counts[i]
 		if c.nanos == 0 && c.in == 0 {
 			continue
 		}
-		p := Part{Kind: PartStep, Name: w.gen.g.Nodes[i].Name, Parent: parent, Begin: at, Busy: time.Duration(c.nanos)}
+		p := pipeline.TracePart{Kind: pipeline.PartStep, Name: w.gen.g.Nodes[i].Name, Parent: parent, Begin: at, Busy: time.Duration(c.nanos)}
 		if i == graph.Root {
-			p.Kind, p.Name = PartDecode, ""
+			p.Kind, p.Name = pipeline.PartDecode, ""
 		}
 		at = at.Add(p.Busy)
 		p.End = at
-		p.Rows.add(c)
+		addRows(&p.Rows, c)
 		tr.part(p)
 	}
 }
@@ -212,7 +142,7 @@ func (tr *tracing) stages(w *worker) {
 		tr.t.Rejected += c.rejected
 		at, ok := tr.steps[i]
 		if !ok {
-			at = tr.part(Part{Kind: PartStep, Name: w.gen.g.Nodes[i].Name, Parent: -1, Begin: w.begun})
+			at = tr.part(pipeline.TracePart{Kind: pipeline.PartStep, Name: w.gen.g.Nodes[i].Name, Parent: -1, Begin: w.begun})
 			tr.steps[i] = at
 		}
 		if at < 0 {
@@ -226,7 +156,7 @@ func (tr *tracing) stages(w *worker) {
 			p.End = w.since
 		}
 		p.Busy += time.Duration(c.nanos)
-		p.Rows.add(c)
+		addRows(&p.Rows, c)
 	}
 }
 
@@ -235,7 +165,7 @@ func (tr *tracing) wrote(sink string, in []pipeline.Batch, begun time.Time, took
 	if tr == nil {
 		return
 	}
-	p := Part{Kind: PartSink, Name: sink, Parent: -1, Begin: begun, End: begun.Add(took), Err: err}
+	p := pipeline.TracePart{Kind: pipeline.PartSink, Name: sink, Parent: -1, Begin: begun, End: begun.Add(took), Err: err}
 	for _, b := range in {
 		p.Rows.In += int64(b.Rows())
 	}

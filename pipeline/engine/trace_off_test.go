@@ -13,7 +13,7 @@ func hooks(s *session, e *epoch, w *worker, c *readChunk, t *task, in []pipeline
 	e.trace.read(c)
 	t.trace.worked(w, t, nil)
 	e.trace.worked(w, nil, nil)
-	e.trace.since(PartGather, at, nil)
+	e.trace.since(pipeline.PartGather, at, nil)
 	e.trace.wrote("sink", in, at, time.Second, nil)
 	e.trace.failed(nil)
 	e.trace.finish(e)

@@ -199,8 +199,14 @@ func (w *worker) emit(i int, b pipeline.Batch) error {
 		return nil
 	}
 	if p := port(i, b.Stream); w.gen.wanted[p] {
-		b.Record.Retain()
-		w.out.add(w.gen.g, p, b)
+		out := pipeline.Batch{Stream: b.Stream}
+		if b.Stream == pipeline.Posts {
+			out.Record = w.gen.stored[i].record(b.Record)
+		} else {
+			out.Record = b.Record
+			out.Record.Retain()
+		}
+		w.out.add(w.gen.g, p, out)
 	}
 	if b.Stream != pipeline.Posts {
 		return nil

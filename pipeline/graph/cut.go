@@ -4,13 +4,16 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/apache/arrow/go/v15/arrow"
+
 	"github.com/sluicehq/sluice/pipeline"
 )
 
 // Cut divides the graph at a step into two that are run one behind the other.
-// The step's posts end in the sink of into, and what is behind the step begins
-// at the source from, whose schema is that of the posts. A sink of the graph is
-// in each part of which it takes something, with the same plan.
+// The step's posts end in the sink of into, all their columns, and what is
+// behind the step begins at the source from, whose schema is that of the posts.
+// A sink of the graph is in each part of which it takes something, with the same
+// plan.
 //
 // Its errors are config errors with file, line and column.
 func (g *Graph) Cut(step string, into pipeline.SinkPlan, from pipeline.SourcePlan) (before, behind *Graph, err error) {
@@ -50,8 +53,12 @@ func (g *Graph) Cut(step string, into pipeline.SinkPlan, from pipeline.SourcePla
 			mine := s
 			mine.Ports = nil
 			for _, p := range s.Ports {
-				if isBehind[p.Node] == (to == behind) {
-					mine.Ports = append(mine.Ports, Port{place[p.Node], p.Stream})
+				node := p.Node
+				if node == at { // its posts are those that reach it; see below
+					node = cut.Input
+				}
+				if isBehind[node] == (to == behind) {
+					mine.Ports = append(mine.Ports, Port{place[node], p.Stream})
 				}
 			}
 			// What one source can not decode and what the other can not go together.
@@ -65,9 +72,19 @@ func (g *Graph) Cut(step string, into pipeline.SinkPlan, from pipeline.SourcePla
 		}
 	}
 	cutSink := Sink{Name: step, Kind: cut.Kind, Plan: into, Ports: []Port{{place[at], pipeline.Posts}}, component: cut.component}
-	cutSink.Schemas[pipeline.Posts] = cut.Out
+	cutSink.Schemas[pipeline.Posts] = lasting(cut.Out)
+	before.Nodes[place[at]].Out = cutSink.Schemas[pipeline.Posts]
 	before.Sinks = append(before.Sinks, cutSink)
 	return before, behind, checkSinks(before, behind)
+}
+
+// lasting returns a schema of posts of which sinks are given all columns.
+func lasting(posts *arrow.Schema) *arrow.Schema {
+	fields := make([]arrow.Field, posts.NumFields())
+	for i, f := range posts.Fields() {
+		fields[i] = arrow.Field{Name: f.Name, Type: f.Type, Nullable: f.Nullable}
+	}
+	return arrow.NewSchema(fields, nil)
 }
 
 // add adds a node to the graph.

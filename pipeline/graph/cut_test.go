@@ -3,6 +3,7 @@ package graph_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,6 +74,7 @@ steps:
 sinks:
   - memory: { name: all }
   - memory: { name: early, from: side }
+  - memory: { name: at, from: cut }
 `[1:])
 	before, behind, err := g.Cut("cut", nil, behindSource{g.Nodes[2].Out})
 	if err != nil {
@@ -84,6 +86,7 @@ sinks:
 3 side < 1 stage 1 read by []
 all: detections of 1 rejected of 0
 early: posts of 3
+at: posts of 1
 cut: posts of 2
 2 stages
 `; got != want {
@@ -96,6 +99,9 @@ all: posts of 2 detections of 2 rejected of 0
 2 stages
 `; got != want {
 		t.Errorf("behind the cut:\n%swant\n%s", got, want)
+	}
+	if out := before.Nodes[2].Out; slices.ContainsFunc(out.Fields(), pipeline.IsTransient) || out.NumFields() != g.Nodes[2].Out.NumFields() {
+		t.Errorf("the sink at the cut is not given all columns: %s", out)
 	}
 	if err := behind.CanReplace(behind); err != nil {
 		t.Error(err)

@@ -361,7 +361,7 @@ func (b *builder) addPorts(s *Sink, from string, stream pipeline.Stream, node in
 		if s.Schemas[stream] != nil {
 			return fmt.Errorf("from: %q: a sink takes the posts of one step only: add a second sink", from)
 		}
-		s.Schemas[stream] = b.g.Nodes[nodes[0]].Out
+		s.Schemas[stream] = pipeline.Stored(b.g.Nodes[nodes[0]].Out)
 	case pipeline.Detections:
 		s.Schemas[stream] = pipeline.DetectionsSchema()
 	case pipeline.Rejected:

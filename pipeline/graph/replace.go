@@ -9,7 +9,6 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
-	"github.com/apache/arrow/go/v15/arrow/memory"
 
 	"github.com/sluicehq/sluice/pipeline"
 	"github.com/sluicehq/sluice/pipeline/config"
@@ -134,12 +133,12 @@ func (g *Graph) StateKey() string {
 // Fit says how batches for a sink become such as it was opened for.
 type Fit struct {
 	schema *arrow.Schema
-	from   []int // column of the record, by field; -1 for a transient one that is gone
+	from   []int // column of the record, by field
 }
 
 // Fit compares what s takes with what the same sink of another graph was opened
 // for, and returns how its posts are to be changed: nil if not at all. Columns
-// that sinks do not store may come, go and move; the others must be the same.
+// may move; they must be the same.
 func (s *Sink) Fit(opened *Sink) (*Fit, error) {
 	for stream := range s.Schemas {
 		if s.Schemas[stream] != nil && opened.Schemas[stream] == nil {
@@ -153,41 +152,29 @@ func (s *Sink) Fit(opened *Sink) (*Fit, error) {
 	md := now.Metadata()
 	f := &Fit{schema: arrow.NewSchema(was.Fields(), &md), from: make([]int, was.NumFields())}
 	for i, field := range was.Fields() {
-		f.from[i] = -1
 		at := now.FieldIndices(field.Name)
-		same := len(at) > 0 && now.Field(at[0]).Equal(field)
 		switch {
-		case same:
-			f.from[i] = at[0]
-		case len(at) > 0 && !pipeline.IsTransient(now.Field(at[0])):
-			return nil, fmt.Errorf("the column %q has another type now", field.Name)
-		case !pipeline.IsTransient(field):
+		case len(at) == 0:
 			return nil, fmt.Errorf("the column %q is gone", field.Name)
+		case !now.Field(at[0]).Equal(field):
+			return nil, fmt.Errorf("the column %q has another type now", field.Name)
 		}
+		f.from[i] = at[0]
 	}
 	for _, field := range now.Fields() {
-		if !was.HasField(field.Name) && !pipeline.IsTransient(field) {
+		if !was.HasField(field.Name) {
 			return nil, fmt.Errorf("the column %q is new", field.Name)
 		}
 	}
 	return f, nil
 }
 
-// Record returns rec as the sink was opened for it, sharing its columns. A
-// transient column that is gone is null. The caller owns it.
-func (f *Fit) Record(mem memory.Allocator, rec arrow.Record) arrow.Record {
+// Record returns rec as the sink was opened for it, sharing its columns. The
+// caller owns it.
+func (f *Fit) Record(rec arrow.Record) arrow.Record {
 	cols := make([]arrow.Array, len(f.from))
 	for i, at := range f.from {
-		if at >= 0 {
-			cols[i] = rec.Column(at)
-			cols[i].Retain()
-		} else {
-			cols[i] = array.MakeArrayOfNull(mem, f.schema.Field(i).Type, int(rec.NumRows()))
-		}
+		cols[i] = rec.Column(at)
 	}
-	out := array.NewRecord(f.schema, cols, rec.NumRows())
-	for _, c := range cols {
-		c.Release()
-	}
-	return out
+	return array.NewRecord(f.schema, cols, rec.NumRows())
 }

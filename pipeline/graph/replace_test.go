@@ -48,6 +48,7 @@ func TestCanReplace(t *testing.T) {
 		want     string // in the error; "" for none
 	}{
 		{"nothing", "", "", ""},
+		{"quotes", "{column: n}", `{"column": "n"}`, ""},
 		{"settings of a stateless step", "version: 1", "version: 2", ""},
 		{"a stateless step more", "  - tally", "  - stamp: {name: more}\n  - tally", ""},
 		{"a stateless step less", "  - mark: {column: one}\n", "", ""},

@@ -257,6 +257,7 @@ type MemorySink struct {
 	mu      sync.Mutex
 	writing int
 	opened  int
+	posts   *arrow.Schema // since Open
 	written map[pipeline.Key][pipeline.NumStreams][]string
 	err     error
 }
@@ -282,6 +283,9 @@ func (m *MemorySink) Open(context.Context) error {
 	defer m.mu.Unlock()
 	if m.opened++; m.opened > max(1, m.Runs) && m.err == nil {
 		m.err = errors.New("the sink was opened twice")
+	}
+	if m.opened == 1 {
+		m.posts = nil
 	}
 	return nil
 }
@@ -334,6 +338,7 @@ func (m *MemorySink) Write(ctx context.Context, key pipeline.Key, in []pipeline.
 			rows[b.Stream] = append(rows[b.Stream], string(l))
 		}
 		m.checkOrder(key, b)
+		m.checkSchema(key, b)
 		if b.Stream < last {
 			m.fail(fmt.Errorf("key %s: %s after %s", key, b.Stream, last))
 		}
@@ -354,6 +359,21 @@ func (m *MemorySink) checkOrder(key pipeline.Key, b pipeline.Batch) {
 	i := b.Record.Schema().FieldIndices(pipeline.ColSourceOffset)[0]
 	if at := b.Record.Column(i).(*array.Int64).Int64Values(); !slices.IsSorted(at) {
 		m.fail(fmt.Errorf("key %s: posts are not in source order: %v", key, at))
+	}
+}
+
+// checkSchema checks that all posts since Open have one schema.
+func (m *MemorySink) checkSchema(key pipeline.Key, b pipeline.Batch) {
+	if b.Stream != pipeline.Posts {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.posts == nil {
+		m.posts = b.Record.Schema()
+	}
+	if now := b.Record.Schema(); !slices.EqualFunc(m.posts.Fields(), now.Fields(), arrow.Field.Equal) && m.err == nil {
+		m.err = fmt.Errorf("key %s: posts are of %s, and were of %s", key, now, m.posts)
 	}
 }
 

@@ -3,6 +3,7 @@ package alert
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -64,6 +65,18 @@ func (e *Email) validate(path string, allowPrivate bool, fail func(path, format 
 			fail(fmt.Sprintf("%s.to.%d", path, i), "%w", err)
 		}
 	}
+}
+
+// secrets are what no log may show: the password, and how a login writes it,
+// since a server may say again what it was told.
+func (e *Email) secrets() []pipeline.Secret {
+	if e.Password == "" {
+		return nil
+	}
+	code := func(s string) pipeline.Secret {
+		return pipeline.Secret(base64.StdEncoding.EncodeToString([]byte(s)))
+	}
+	return []pipeline.Secret{code("\x00" + e.Username + "\x00" + e.Password.Reveal()), code(e.Password.Reveal()), e.Password}
 }
 
 // mailbox reads an address such as "Name <name@host>" of the config.

@@ -230,7 +230,7 @@ func TestEmailRefuses(t *testing.T) {
 		{"no STARTTLS", func(t *testing.T) *smtpServer { return newSMTP(t, false, false) }, func(g *Target) { g.Email.TLS = "starttls" }, true, "STARTTLS"},
 		{"unknown certificate", encrypted, nil, false, "certificate"},
 		{"another name", encrypted, func(g *Target) { g.Email.Host = "127.0.0.1" }, true, "certificate"},
-		{"wrong password", encrypted, func(g *Target) { g.Email.Username, g.Email.Password = "sluice", "pass-wr0ng" }, true, "bad credentials for sluice [secret]"},
+		{"wrong password", encrypted, func(g *Target) { g.Email.Username, g.Email.Password = "sluice", "pass-wr0ng" }, true, "bad credentials for sluice [secret]: AUTH PLAIN [secret]"},
 		{"private address", encrypted, func(g *Target) { g.AllowPrivate = false }, true, "private or loopback"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

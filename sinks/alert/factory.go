@@ -69,7 +69,7 @@ func newPlan(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas) (pipeli
 func (p *plan) New() (pipeline.Sink, error) {
 	s := &Sink{
 		cfg: p.cfg, name: p.bc.Name, pipe: p.bc.Pipeline, log: p.bc.Logger, routes: p.routes, meta: metaRoute(&p.cfg),
-		now: time.Now, backoff: exponential, every: 200 * time.Millisecond, drain: 5 * time.Second,
+		now: time.Now, backoff: exponential, every: 100 * time.Millisecond, drain: 5 * time.Second,
 		beats: map[string]int64{}, suppressed: map[string]int64{},
 	}
 	for _, name := range sortedKeys(p.cfg.Targets) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ type slacker struct {
 	*httptest.Server
 	mu     sync.Mutex
 	posts  []slackMessage
+	down   bool
 	breach string
 }
 
@@ -46,6 +48,8 @@ func (s *slacker) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, what, http.StatusBadRequest)
 	}
 	switch {
+	case s.down:
+		w.WriteHeader(http.StatusInternalServerError)
 	case err != nil || r.Header.Get("Content-Type") != "application/json":
 		refuse("invalid_payload")
 	case m.Text == "" || len(m.Blocks) == 0 || len(m.Blocks) > 50:
@@ -139,5 +143,72 @@ func TestManyGroupsEverywhere(t *testing.T) {
 		if n != 1 {
 			t.Errorf("%s came %d times", id, n)
 		}
+	}
+}
+
+// TestDownEverywhere: receivers of every kind are down for an hour. Then each is
+// told how things stand: an alert that ended meanwhile began and ended, one that
+// goes on has all its detections.
+func TestDownEverywhere(t *testing.T) {
+	slack, page, post := newSlacker(t), newPager(t), newSMTP(t, false, false)
+	setDown := func(down bool) {
+		slack.mu.Lock()
+		slack.down = down
+		slack.mu.Unlock()
+		page.mu.Lock()
+		page.down = down
+		page.mu.Unlock()
+		post.setReply(func(verb, _ string) string {
+			if down && verb == "CONNECT" {
+				return "421 4.3.0 down"
+			}
+			return ""
+		})
+	}
+	setDown(true)
+	cfg := testConfig(t, map[string]Target{"slack": slack.target(), "page": page.target(), "mail": mailTarget(post, nil)})
+	cfg.GroupInterval, cfg.ResolveAfter = time.Minute, 10*time.Minute
+	r := openedMail(t, cfg, post)
+	r.put(t, 0, det("short", "ann", 0))
+	for n := range 60 {
+		r.put(t, n+1, det("long", "ann", 60*n))
+		r.look(false)
+		r.pass(time.Minute)
+		time.Sleep(time.Millisecond) // attempts go by in real time
+	}
+	setDown(false)
+	r.idle(t)
+	if s := slack.statuses(); s["FIRING"] != 2 || s["RESOLVED"] != 1 || s["UPDATED"] < 1 || s["UPDATED"] > 12 {
+		t.Errorf("Slack got %v", s)
+	}
+	slack.mu.Lock()
+	last := ""
+	for _, m := range slack.posts {
+		if strings.Contains(m.Text, "long") {
+			last = m.Text
+		}
+	}
+	slack.mu.Unlock()
+	if !strings.Contains(last, "60 detections") {
+		t.Errorf("Slack was told last: %s", last)
+	}
+	states := map[string]int{}
+	page.mu.Lock()
+	for _, s := range page.incidents {
+		states[s]++
+	}
+	page.mu.Unlock()
+	if states["triggered"] != 1 || states["resolved"] != 1 || len(states) != 2 {
+		t.Errorf("PagerDuty has %v", states)
+	}
+	mails := map[string]int{}
+	for _, l := range post.letters(t) {
+		mails[l.Header.Get("X-Sluice-Status")]++
+	}
+	if mails["firing"] != 2 || mails["resolved"] != 1 || mails["updated"] < 1 || mails["updated"] > 12 {
+		t.Errorf("mails %v", mails)
+	}
+	if _, err := os.Stat(r.deadPath()); err == nil {
+		t.Error("there are dead letters")
 	}
 }

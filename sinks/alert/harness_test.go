@@ -263,6 +263,7 @@ type pager struct {
 	events    []string          // actions that were taken, in their order
 	incidents map[string]string // state by dedup_key: triggered, acknowledged, resolved
 	opened    map[string]int    // incidents made by dedup_key
+	down      bool
 	breach    string
 }
 
@@ -291,6 +292,9 @@ func (p *pager) serve(w http.ResponseWriter, r *http.Request) {
 	defer p.mu.Unlock()
 	severities := []string{"critical", "error", "warning", "info"}
 	switch {
+	case p.down:
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
 	case err != nil || e.Key != "r0uting" || e.Dedup == "" || len(e.Dedup) > 255 || len(body) > 512<<10,
 		e.Action == "trigger" && (e.Payload == nil || e.Payload.Summary == "" || len(e.Payload.Summary) > 1024 || e.Payload.Source == "" || !slices.Contains(severities, e.Payload.Severity)):
 		p.breach = fmt.Sprintf("an event that is invalid: %.500s", body)

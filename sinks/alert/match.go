@@ -74,12 +74,13 @@ func (m *Matcher) check() error {
 		return fmt.Errorf("%s compares severities only: write =, !=, =~ or !~", m.op)
 	}
 	if m.op == "=~" || m.op == "!~" {
-		re, err := regexp.Compile("^(?:" + m.value + ")$")
-		if err != nil {
-			return fmt.Errorf("no regular expression: %w", errors.Unwrap(fmt.Errorf("%w", err)))
+		// Alone first: a)|(b is none, though it would be between brackets.
+		if _, err := regexp.Compile(m.value); err != nil {
+			return err
 		}
-		m.re = re
-		return nil
+		var err error
+		m.re, err = regexp.Compile("^(?:" + m.value + ")$")
+		return err
 	}
 	if m.value == "" && m.field != "owner" {
 		return errors.New("no value")

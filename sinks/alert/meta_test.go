@@ -242,3 +242,42 @@ func TestReportsBound(t *testing.T) {
 		t.Error("reports without a keeper")
 	}
 }
+
+// TestReportNumbers: what the store has is forgotten, and nothing else, over a
+// compaction, rows that are in memory only, and a restart.
+func TestReportNumbers(t *testing.T) {
+	dir := t.TempDir()
+	st, err := openStore(dir, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := func(rule string) []*report { return []*report{{Delivery: &sendReport{Rule: rule}}} }
+	put := func(rec record) {
+		t.Helper()
+		if err := st.commit(rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(record{Reports: row("a")})
+	st.applyReports(record{Reports: row("in memory")})
+	put(record{Reports: row("b")})
+	put(record{Reported: st.reports[1].N})
+	if err := st.compact(); err != nil {
+		t.Fatal(err)
+	}
+	put(record{Reports: row("c")})
+	put(record{Reports: row("d")})
+	put(record{Reported: st.reports[1].N}) // b and c
+	st.close()
+	if st, err = openStore(dir, false); err != nil {
+		t.Fatal(err)
+	}
+	defer st.close()
+	if len(st.reports) != 1 || st.reports[0].Delivery.Rule != "d" {
+		t.Errorf("%d wait", len(st.reports))
+	}
+	put(record{Reports: row("e")})
+	if a, b := st.reports[0].N, st.reports[1].N; b <= a {
+		t.Errorf("numbers %d, %d", a, b)
+	}
+}

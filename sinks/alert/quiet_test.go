@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,10 +84,17 @@ func quietRig(t *testing.T, do string) (r *rig, team, other *receiver) {
 	cfg.GroupInterval, cfg.ResolveAfter = time.Minute, 30*time.Minute
 	cfg.Times = map[string]Times{"nights": {Zone: "UTC", Spans: []TimeSpan{{From: clock(t, "22:00"), To: clock(t, "07:00")}}}}
 	cfg.Quiet = []Quiet{{During: "nights", Below: "critical", Do: do, Targets: []string{"team"}}}
-	r = opened(t, cfg)
-	r.mu.Lock()
+	r = newRig(t, cfg)
 	r.at = time.Date(2026, 11, 25, 21, 0, 0, 0, time.UTC)
-	r.mu.Unlock()
+	r.every = time.Hour // it looks when the test says so, and not between two of its steps
+	if err := r.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
 	return r, team, other
 }
 
@@ -184,6 +192,76 @@ func TestQuietRestart(t *testing.T) {
 	}
 }
 
+// TestHeldForNobody: what is held for a target that the config has no more is
+// let go, and the alert with it.
+func TestHeldForNobody(t *testing.T) {
+	r, _, other := quietRig(t, "hold")
+	cfg := r.cfg
+	r.pass(2 * time.Hour)
+	r.put(t, 1, det("r1", "ann", 0))
+	r.idle(t)
+	at := r.at
+	if err := r.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Targets, cfg.Quiet = map[string]Target{"other": webhook(other.URL)}, nil
+	r = newRig(t, cfg)
+	r.at = at
+	if err := r.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close(t.Context())
+	r.pass(time.Hour)
+	r.idle(t)
+	r.pass(5 * time.Hour)
+	until(t, "the alert is dropped", func() bool {
+		r.look(false)
+		r.Sink.mu.Lock()
+		defer r.Sink.mu.Unlock()
+		return len(r.st.alerts) == 0
+	})
+}
+
+// TestSilencedWhileHeld: what is silenced before the quiet time ends is not
+// owed any more.
+func TestSilencedWhileHeld(t *testing.T) {
+	r, team, other := quietRig(t, "hold")
+	r.put(t, 1, det("known", "ann", 0)) // 21:00
+	r.idle(t)
+	r.pass(2 * time.Hour)
+	r.idle(t) // "known" ended in the night
+	r.put(t, 2, det("ended", "ann", 1), det("goes-on", "ann", 1))
+	r.idle(t)
+	r.pass(7 * time.Hour) // 06:00: "ended" is over
+	r.idle(t)
+	r.put(t, 3, det("goes-on", "ann", 2))
+	r.idle(t)
+	list, err := parseSilences("s.yaml", []byte("- match: [rule =~ .*]\n  until: 2026-11-26T07:15:00Z\n  author: ann\n  comment: c"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Sink.mu.Lock()
+	r.silences.list = list
+	r.Sink.mu.Unlock()
+	r.idle(t)
+	r.pass(20 * time.Minute) // 06:20
+	r.put(t, 4, det("goes-on", "ann", 3))
+	r.idle(t)
+	r.pass(25 * time.Minute) // 06:45
+	r.put(t, 5, det("goes-on", "ann", 4))
+	r.idle(t)
+	checkTales(t, team, map[string]string{"known": "firing 1; resolved 1"})
+	r.pass(27 * time.Minute) // 07:12
+	r.put(t, 6, det("goes-on", "ann", 5))
+	r.idle(t)
+	r.pass(4 * time.Minute) // 07:16
+	r.idle(t)
+	checkTales(t, team, map[string]string{"known": "firing 1; resolved 1", "goes-on": "firing 5"})
+	if len(other.messages(t)) < 5 {
+		t.Errorf("the other target got %s", tale(t, other))
+	}
+}
+
 func TestParseSilences(t *testing.T) {
 	good := `
 - match: ["rule = r1", 'severity < critical']
@@ -207,9 +285,9 @@ func TestParseSilences(t *testing.T) {
 		{"- match: [rule = a]\n  until: 2030-01-01T00:00:00Z\n  author: a", `needs the field "comment"`},
 		{"- match: [rule = a]\n  until: 2030-01-01T00:00:00+01:00\n  author: a\n  comment: c", "s.yaml:2:10: \"2030-01-01T00:00:00+01:00\": write a time in UTC"},
 		{"- match: [rule = a]\n  until: tomorrow\n  author: a\n  comment: c", "s.yaml:2:10"},
-		{"- match: [autor = a]\n  until: 2030-01-01T00:00:00Z\n  author: a\n  comment: c", "s.yaml:1:11"},
+		{"- match: [writer = a]\n  until: 2030-01-01T00:00:00Z\n  author: a\n  comment: c", "s.yaml:1:11"},
 		{"- match: [rule = a]\n  until: 2030-01-01T00:00:00Z\n  from: 2030-01-02T00:00:00Z\n  author: a\n  comment: c", "ends before it begins"},
-		{"- match: [rule = a]\n  untill: 2030-01-01T00:00:00Z\n  author: a\n  comment: c", `s.yaml:2:3: a silence has no field "untill"`},
+		{"- match: [rule = a]\n  untli: 2030-01-01T00:00:00Z\n  author: a\n  comment: c", `s.yaml:2:3: a silence has no field "untli"`},
 		{"- match: [rule = a]\n  match: [rule = b]\n  until: 2030-01-01T00:00:00Z\n  author: a\n  comment: c", "twice"},
 		{"- match: [rule = a]\n  until: 2030-01-01T00:00:00Z\n  author: a\n  comment: ''", "comment is text"},
 		{"- : :\n -", "s.yaml: "},

@@ -59,6 +59,7 @@ func TestMatcher(t *testing.T) {
 		"author = ann":                     `no field "author"`,
 		"rule =":                           "no value",
 		"rule =~ (":                        "missing closing )",
+		`rule =~ "a)|(b"`:                  "unexpected )",
 		`rule =~ "(?!x)"`:                  "invalid or unsupported Perl syntax",
 		`rule = "a`:                        "quotes",
 		"Severity = high":                  "no condition",
@@ -264,10 +265,10 @@ func TestRouteConfig(t *testing.T) {
 		}
 	}
 	cfg := testConfig(t, map[string]Target{"hook": webhook("http://127.0.0.1:1")})
-	cfg.Routes = []Route{{Name: "a", Match: matchers(t, "rule = r1"), Targets: []string{"hook"}, By: []string{"autor_id"}}}
+	cfg.Routes = []Route{{Name: "a", Match: matchers(t, "rule = r1"), Targets: []string{"hook"}, By: []string{"athor_id"}}}
 	bc := pipeline.BuildContext{Pipeline: "p", Name: "alerts", Dir: t.TempDir()}
 	_, err := Factory().PlanSink(bc, &cfg, pipeline.Schemas{nil, pipeline.DetectionsSchema(), nil})
-	if err == nil || !strings.Contains(fmt.Sprint(err), `routes.0.by.0: detections have no column "autor_id"`) {
+	if err == nil || !strings.Contains(fmt.Sprint(err), `routes.0.by.0: detections have no column "athor_id"`) {
 		t.Errorf("got %v", err)
 	}
 }

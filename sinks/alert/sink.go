@@ -95,10 +95,16 @@ func (s *Sink) Open(context.Context) error {
 }
 
 // dropUnknown makes dead letters of messages for targets that the config has
-// no more.
+// no more, and forgets what alerts owe them.
 func (s *Sink) dropUnknown() {
+	gone := func(name string) bool {
+		return !slices.ContainsFunc(s.targets, func(t *target) bool { return t.name == name })
+	}
+	for _, a := range s.st.alerts {
+		a.ToldTo, a.Owed, a.Skipped = slices.DeleteFunc(a.ToldTo, gone), slices.DeleteFunc(a.Owed, gone), slices.DeleteFunc(a.Skipped, gone)
+	}
 	for name, queue := range s.st.queues {
-		if !slices.ContainsFunc(s.targets, func(t *target) bool { return t.name == name }) {
+		if gone(name) {
 			for _, d := range slices.Clone(queue) {
 				s.bury(nil, d, "the target is not in the config any more")
 			}

@@ -265,7 +265,7 @@ func (k *talk) auth(line string) {
 		k.login = user
 		k.say("235 2.7.0 welcome")
 	} else {
-		k.say("535 5.7.8 bad credentials for " + user + " " + password)
+		k.say("535 5.7.8 bad credentials for " + user + " " + password + ": " + line)
 	}
 }
 

@@ -26,7 +26,7 @@ type record struct {
 	Add    []*delivery `json:"add,omitempty"`    // messages to be sent
 	Done   []string    `json:"done,omitempty"`   // ids of deliveries that need no more
 
-	Reports  []*report `json:"reports,omitempty"`  // rows for the store; apply numbers them
+	Reports  []*report `json:"reports,omitempty"`  // rows for the store; commit numbers them
 	Reported uint64    `json:"reported,omitempty"` // the store has the rows up to this one
 }
 
@@ -204,11 +204,19 @@ func (st *store) apply(rec record) {
 	st.applyReports(rec)
 }
 
-func (st *store) applyReports(rec record) {
-	for _, r := range rec.Reports {
-		st.last++
-		r.N = st.last
+// number gives reports that have no number the next ones.
+func (st *store) number(rows []*report) {
+	for _, r := range rows {
+		if r.N == 0 {
+			st.last++
+			r.N = st.last
+		}
+		st.last = max(st.last, r.N) // of one that was read
 	}
+}
+
+func (st *store) applyReports(rec record) {
+	st.number(rec.Reports)
 	st.reports = append(st.reports, rec.Reports...)
 	n := 0
 	for n < len(st.reports) && st.reports[n].N <= rec.Reported {
@@ -221,9 +229,17 @@ func (st *store) applyReports(rec record) {
 	st.reports = slices.Delete(st.reports, 0, n)
 }
 
+// lasting tells whether a loss of power must not undo the record. That a message
+// was taken, or rows stored, is no such thing: it would be sent again under the
+// same key. A receiver that takes hundreds a second would wait for the disk else.
+func (r *record) lasting() bool {
+	return len(r.Keys) > 0 || len(r.Alerts) > 0 || len(r.Drop) > 0 || len(r.Add) > 0
+}
+
 // commit writes a change to the journal and then makes it. After an error
 // nothing has changed.
 func (st *store) commit(rec record) error {
+	st.number(rec.Reports) // in the journal too: what the store has is told by number
 	line, err := appendRecord(nil, rec)
 	if err != nil {
 		return err
@@ -232,7 +248,7 @@ func (st *store) commit(rec record) error {
 	if err == nil && n < len(line) {
 		err = io.ErrShortWrite
 	}
-	if err == nil && st.sync {
+	if err == nil && st.sync && rec.lasting() {
 		err = st.file.Sync()
 	}
 	if err != nil {
@@ -280,8 +296,6 @@ func (st *store) compact() error {
 			put(record{Add: []*delivery{d}})
 		}
 	}
-	// Numbers are counted from the journal's beginning, so they begin anew when
-	// it is read.
 	for part := range slices.Chunk(st.reports, 1000) {
 		put(record{Reports: part})
 	}

@@ -45,7 +45,7 @@ func newTarget(name string, cfg Target, all *Config) (*target, error) {
 			return code == http.StatusOK && strings.TrimSpace(string(body)) == "ok"
 		}
 	case cfg.Email != nil:
-		secrets = []pipeline.Secret{cfg.Email.Password}
+		secrets = cfg.Email.secrets()
 		t.workers = 1 // servers bound the connections of one sender
 		t.mail = newMailer(t)
 		t.attempt = t.mail.send

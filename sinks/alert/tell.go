@@ -199,6 +199,10 @@ func (w *telling) catchUp() {
 	if !w.sink.catchesUp(w.a, w.r, w.now) {
 		return
 	}
+	if w.sink.silenced(w.a, time.UnixMilli(w.now)) != nil {
+		w.forgive()
+		return
+	}
 	if w.a.State == firing || slices.ContainsFunc(w.a.Owed, func(n string) bool { return !slices.Contains(w.a.ToldTo, n) }) {
 		w.number(statusFiring)
 		for _, t := range w.sink.awaiting(w.a, w.r, w.now) {
@@ -215,6 +219,23 @@ func (w *telling) catchUp() {
 	if w.a.State == resolved {
 		w.number(statusResolved)
 		for _, t := range w.sink.awaiting(w.a, w.r, w.now) {
+			w.news(t, true)
+		}
+	}
+}
+
+// forgive is for an alert that was silenced after messages were held back: they
+// are not owed any more, but for the end of what a target knows to fire.
+func (w *telling) forgive() {
+	owed := w.a.Owed
+	w.a.Owed = nil
+	for _, t := range w.sink.targets {
+		switch told := slices.Contains(w.a.ToldTo, t.name); {
+		case !slices.Contains(owed, t.name):
+		case w.a.State == firing:
+			w.a.Skipped = with(w.a.Skipped, t.name)
+		case told:
+			w.number(statusResolved)
 			w.news(t, true)
 		}
 	}
@@ -268,6 +289,9 @@ func (s *Sink) awaiting(a *alert, r *route, now int64) (out []*target) {
 }
 
 func (s *Sink) catchesUp(a *alert, r *route, now int64) bool {
+	if len(a.Owed) > 0 && a.State != waiting && s.silenced(a, time.UnixMilli(now)) != nil {
+		return true
+	}
 	return (len(a.Owed) > 0 || len(a.Skipped) > 0) && len(s.awaiting(a, r, now)) > 0
 }
 

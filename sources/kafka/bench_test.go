@@ -10,14 +10,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/arrow/go/v15/arrow/ipc"
+	"github.com/apache/arrow/go/v15/arrow/memory"
 	client "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
 	"github.com/sluicehq/sluice/internal/kafkatest"
 	"github.com/sluicehq/sluice/internal/synth"
 	"github.com/sluicehq/sluice/pipeline"
+	"github.com/sluicehq/sluice/sources/decode"
 )
 
-// BenchmarkRead reads posts, one and 500 a message, beside a consumer that only
+// BenchmarkRead reads posts, one and 500 a message, as JSON and as Arrow, beside a consumer that only
 // counts messages. The metrics are for a post; the broker's own processor time
 // is not in cpu-ns.
 func BenchmarkRead(b *testing.B) {
@@ -28,32 +31,32 @@ func BenchmarkRead(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, each := range []int{1, 500} {
-		topic := fmt.Sprintf("bench-%d", each)
+	for _, shape := range []struct {
+		messages string
+		each     int
+	}{{"post", 1}, {"lines", 500}, {"arrow", 500}} {
+		topic := "bench-" + shape.messages
 		broker.CreateTopic(b, topic, 4, nil)
 		var ms []client.Message
-		for i := 0; i < posts; i += each {
+		for i := 0; i < posts; i += shape.each {
 			var value []byte
-			for j := range each {
-				value = g.AppendRow(value, int64(i+j))
-				if value[len(value)-1] != '\n' {
-					value = append(value, '\n')
-				}
+			for j := range shape.each {
+				value = append(bytes.TrimSpace(g.AppendRow(value, int64(i+j))), '\n')
 			}
-			ms = append(ms, kafkatest.Message(topic, int32(i/each%4), nil, bytes.TrimSpace(value)))
+			if value = bytes.TrimSpace(value); shape.messages == "arrow" {
+				value = arrowOf(b, append(value, '\n'))
+			}
+			ms = append(ms, kafkatest.Message(topic, int32(i/shape.each%4), nil, value))
 		}
 		broker.Produce(b, ms...)
-		b.Run(fmt.Sprintf("counting/%d", each), func(b *testing.B) {
+		b.Run("counting/"+shape.messages, func(b *testing.B) {
 			measure(b, posts, func() { count(b, broker, topic, len(ms)) })
 		})
 		for _, decode := range []bool{false, true} {
-			b.Run(fmt.Sprintf("source/%d/decode=%v", each, decode), func(b *testing.B) {
+			b.Run(fmt.Sprintf("source/%s/decode=%v", shape.messages, decode), func(b *testing.B) {
 				p := newTestPlan(b, broker.Servers, func(c *Config) {
-					c.Topics, c.Start = []string{topic}, "earliest"
+					c.Topics, c.Start, c.Messages = []string{topic}, "earliest", shape.messages
 					c.Group = fmt.Sprintf("bench-%d", time.Now().UnixNano())
-					if each > 1 {
-						c.Messages = "lines"
-					}
 				})
 				begin := map[string]pipeline.Resume{}
 				for n := range 4 {
@@ -63,6 +66,26 @@ func BenchmarkRead(b *testing.B) {
 			})
 		}
 	}
+}
+
+// arrowOf turns lines, at most as many as a batch of the decoder holds, into an
+// Arrow IPC stream.
+func arrowOf(b *testing.B, lines []byte) []byte {
+	plan, err := decode.NewPlan(decode.Defaults(), memory.DefaultAllocator)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var out bytes.Buffer
+	c := pipeline.Chunk{Data: lines, Records: bytes.Count(lines, []byte{'\n'})}
+	err = plan.New().Decode(b.Context(), &c, func(p pipeline.Batch) error {
+		defer p.Record.Release()
+		w := ipc.NewWriter(&out, ipc.WithSchema(p.Record.Schema()))
+		return errors.Join(w.Write(p.Record), w.Close())
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 // measure runs f, which takes n posts, and reports times for one post.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	client "github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -67,10 +68,24 @@ func (g *group) instance(nth int) client.ConfigMap {
 	return nil
 }
 
-// Close leaves the group.
+// closeTime bounds the leaving of the group: brokers may be away.
+const closeTime = 5 * time.Second
+
+// Close leaves the group. What waits for brokers that are away is given up: a
+// commit whose outcome is not known does no harm, and the group finds out by
+// itself that the member is gone.
 func (g *group) Close(context.Context) error {
-	g.release()
-	g.objects.close()
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		g.release()
+		g.objects.close()
+	}()
+	select {
+	case <-left:
+	case <-time.After(closeTime):
+		g.logger.Warn("kafka: the brokers do not answer: the group takes this process for gone when its session has ended", "group", g.group)
+	}
 	return nil
 }
 
@@ -94,7 +109,9 @@ func (g *group) Record(ctx context.Context, name string, p pipeline.Recorded) er
 	metadata := formatPending(p.Pending)
 	at := []client.TopicPartition{{Topic: &part.topic, Partition: part.num, Offset: client.Offset(offset), Metadata: &metadata}}
 	done := make(chan error, 1)
+	part.commits.Add(1)
 	g.running.Go(func() {
+		defer part.commits.Done()
 		res, err := part.reader.c.CommitOffsets(at)
 		for _, tp := range res {
 			if err == nil {
@@ -109,9 +126,26 @@ func (g *group) Record(ctx context.Context, name string, p pipeline.Recorded) er
 		return context.Cause(ctx)
 	}
 	if err != nil {
+		if end := part.reader.member.leaving.Load(); end != nil && expelled(err) {
+			(*end)() // nothing more of what it gives up can be recorded
+		}
 		return fmt.Errorf("kafka: committing %s to group %s: %w", name, g.group, kafka.Classify(err))
 	}
 	return nil
+}
+
+// expelled reports whether the group refused a commit because it goes on without
+// the member, which learns that by itself when it next joins.
+func expelled(err error) bool {
+	var ke client.Error
+	if !errors.As(err, &ke) {
+		return false
+	}
+	switch ke.Code() {
+	case client.ErrUnknownMemberID, client.ErrIllegalGeneration, client.ErrFencedInstanceID, client.ErrFencedMemberEpoch:
+		return true
+	}
+	return false
 }
 
 // Offer implements pipeline.Shared.
@@ -171,20 +205,27 @@ func validHash(h string) bool {
 }
 
 // member is a reader whose partitions the group gives and takes. All of it is
-// called by the reader's goroutine, from within poll.
+// called by the reader's goroutine, from within poll, and used by it alone, but
+// for the atomic.
 type member struct {
 	*reader
 	g      *group
 	paused bool
 	held   []client.Event // polled while a chunk waited
+
+	// leaving, while partitions are given up in time, ends the wait for them.
+	leaving atomic.Pointer[context.CancelFunc]
 }
 
 // rebalance is told by librdkafka of partitions that come or go.
 func (m *member) rebalance(_ *client.Consumer, event client.Event) error {
+	closing := m.g.run.Err() != nil
 	var err error
 	switch e := event.(type) {
 	case client.AssignedPartitions:
-		err = m.gain(m.g.run, e.Partitions)
+		if !closing { // the questions would wait in vain for answers
+			err = m.gain(m.g.run, e.Partitions)
+		}
 	case client.RevokedPartitions:
 		err = m.lose(m.g.run, e.Partitions)
 	}
@@ -238,9 +279,15 @@ func (m *member) gain(ctx context.Context, tps []client.TopicPartition) error {
 	if err := assign(begin); err != nil {
 		return fmt.Errorf("kafka: assigning partitions: %w", err)
 	}
-	if m.paused && len(begin) > 0 {
-		if err := m.c.Pause(begin); err != nil {
-			return fmt.Errorf("kafka: pausing: %w", err)
+	// The client remembers of a partition that it was paused, also while others
+	// have it.
+	change := m.c.Resume
+	if m.paused {
+		change = m.c.Pause
+	}
+	if len(begin) > 0 {
+		if err := change(begin); err != nil {
+			return fmt.Errorf("kafka: pausing and resuming: %w", err)
 		}
 	}
 	m.g.logger.Info("kafka: partitions came", "group", m.g.group, "partitions", names(parts))
@@ -318,7 +365,25 @@ func (m *member) lose(ctx context.Context, tps []client.TopicPartition) error {
 		end() // others have them
 	}
 	begun := time.Now()
+	m.leaving.Store(&end)
 	m.g.owner.Lose(within, names(parts))
+	m.leaving.Store(nil)
+	// A commit that nobody waits for any more may still be on its way, or wait
+	// for the coordinator to come back. Once this member has joined again it
+	// would go out in its name, and the broker would put it over what the next
+	// owner has committed. So it is waited for before the partitions are let go,
+	// unless the member does not join again.
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		for _, p := range parts {
+			p.commits.Wait()
+		}
+	}()
+	select {
+	case <-answered:
+	case <-ctx.Done():
+	}
 	m.g.mu.Lock()
 	for _, p := range parts {
 		delete(m.g.index, p.name)

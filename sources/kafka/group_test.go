@@ -26,14 +26,15 @@ type ledger struct {
 	t    *testing.T
 	read *reads
 
-	mu      sync.Mutex
-	src     pipeline.Shared
-	terms   uint64
-	mine    map[string]uint64 // the term of each partition
-	at      map[string]pipeline.Position
-	lost    []string
-	gained  int
-	stalled bool
+	gate sync.Mutex // held to have nobody take chunks
+
+	mu     sync.Mutex
+	src    pipeline.Shared
+	terms  uint64
+	mine   map[string]uint64 // the term of each partition
+	at     map[string]pipeline.Position
+	lost   []string
+	gained int
 }
 
 // reads has the bodies that were recorded, by partition, in order.
@@ -89,6 +90,8 @@ func (l *ledger) run(ctx context.Context) {
 			}
 			return
 		}
+		l.gate.Lock()
+		l.gate.Unlock() //nolint:staticcheck // it is only waited for
 		l.take(ctx, c)
 	}
 }
@@ -314,4 +317,27 @@ func TestObjects(t *testing.T) {
 	if _, err := g.Fetch(ctx, strings.Repeat("d", 64)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("what was never offered: %v", err)
 	}
+}
+
+// TestGroupPausedPartitionComesBack has a member that is paused, since nobody
+// takes its chunks, lose its partitions and get some of them back: it reads them.
+func TestGroupPausedPartitionComesBack(t *testing.T) {
+	b := kafkatest.Start(t)
+	const topic, parts, n = "posts", 6, 30_000
+	b.CreateTopic(t, topic, parts, nil)
+	read := &reads{rows: map[string][]string{}}
+	set := func(c *Config) {
+		c.ChunkSize = 4 << 10
+		c.Settings["partition.assignment.strategy"] = "range" // takes all away first
+	}
+	one, _ := join(t, b.Servers, read, set)
+	waitFor(t, "one member has all", func() bool { return len(one.has()) == parts })
+	one.gate.Lock()
+	produceNumbers(t, b, topic, parts, 0, n)
+	time.Sleep(2 * patience)
+	two, _ := join(t, b.Servers, read, set)
+	waitFor(t, "the partitions are divided", func() bool { return len(one.has()) == parts/2 && len(two.has()) == parts/2 })
+	one.gate.Unlock()
+	waitFor(t, "all is read", func() bool { return read.count() == n })
+	checkNumbers(t, read, topic, parts, n)
 }

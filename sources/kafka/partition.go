@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // partition is a topic partition. Its reader's goroutine alone uses it, but for
-// the atomics.
+// the atomics and commits.
 type partition struct {
 	topic  string
 	num    int32
@@ -20,6 +21,8 @@ type partition struct {
 	reader *reader
 	term   uint64 // of pipeline.Resume
 	gone   bool   // it was given up
+
+	commits sync.WaitGroup // of a group: those under way
 
 	begin int64        // where reading begins
 	end   atomic.Int64 // offset behind the last chunk

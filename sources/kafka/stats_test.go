@@ -38,6 +38,28 @@ func TestStats(t *testing.T) {
 		}
 		c.Release()
 	}
+	waitForMetrics(t, src)
+}
+
+// TestStatsOfMember does so with a member of a group.
+func TestStatsOfMember(t *testing.T) {
+	b := kafkatest.Start(t)
+	b.NeedReal(t, "which has groups with commit metadata")
+	b.CreateTopic(t, "counted", 2, nil)
+	produceNumbers(t, b, "counted", 2, 0, 100)
+	read := &reads{rows: map[string][]string{}}
+	l, leave := join(t, b.Servers, read, func(c *Config) {
+		c.Topics, c.Settings = []string{"counted"}, map[string]string{"statistics.interval.ms": "50"}
+	})
+	defer leave()
+	waitFor(t, "all messages", func() bool { return read.count() == 100 })
+	waitForMetrics(t, l.src.(prometheus.Collector))
+}
+
+// waitForMetrics waits until the metrics say that 50 messages of each of two
+// partitions were read and are durable.
+func waitForMetrics(t *testing.T, src prometheus.Collector) {
+	t.Helper()
 	reg := prometheus.NewPedanticRegistry()
 	reg.MustRegister(src)
 	want := map[string]float64{

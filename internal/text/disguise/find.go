@@ -177,7 +177,7 @@ func survey(u []unit) (s look) {
 				s.inside = true
 			}
 		}
-		s.turned = s.turned || g.turned()
+		s.turned = s.turned || c.turned
 		if c.count >= 3 {
 			s.plain = false
 		}
@@ -318,7 +318,7 @@ func (f *Finder) glimpse(u []unit, whole kind.Set) (g glimpse) {
 	masks := false
 	for i := range u {
 		c := &u[i]
-		g.turned = g.turned || glyphs[c.glyph].turned()
+		g.turned = g.turned || c.turned
 		g.inside = g.inside || c.form == mask || c.form == symbol && !c.enclosed()
 		masks = masks || c.form == mask
 	}
@@ -349,7 +349,7 @@ func keys(u []unit) (with, without uint64, differ bool) {
 		if c.form > symbol || c.form == symbol && glyphs[c.glyph].n == 0 {
 			continue
 		}
-		k := c.key()
+		k := c.key
 		if c.form == symbol && !c.enclosed() {
 			if !differ {
 				// Until here both are the same.
@@ -411,7 +411,7 @@ func (f *Finder) maskedChain(u []unit) uint32 {
 	for i := range u {
 		n += int(u[i].count)
 	}
-	return f.set.chain(endsKey(seedEnds, n, first.key(), last.key()))
+	return f.set.chain(endsKey(seedEnds, n, first.key, last.key))
 }
 
 // masked verifies the words of a chain of maskedChain. Most fall at the letter
@@ -419,9 +419,9 @@ func (f *Finder) maskedChain(u []unit) uint32 {
 func (f *Finder) masked(u []unit, whole kind.Set, w uint32) {
 	want, n := uint8(0), len(u)
 	if n > 1 && u[n-1].count == 1 && u[n-2].form != mask {
-		want = mark(u[n-2].key())
+		want = mark(u[n-2].key)
 	} else if u[n-1].count > 1 {
-		want = mark(u[n-1].key())
+		want = mark(u[n-1].key)
 	}
 	for tries := 0; w != 0 && tries < maxCandidates; tries++ {
 		e := &f.set.words[w]
@@ -443,7 +443,8 @@ func (f *Finder) upsideDown(u []unit, whole kind.Set) {
 	for i := range f.turned {
 		c := &f.turned[i]
 		if t := turn(c.folded); t != 0 {
-			c.folded, c.r, c.glyph, c.form = t, t, glyphOf(t), letter
+			c.folded, c.r, c.form, c.turned = t, t, letter, false
+			c.setGlyph(glyphOf(t))
 			c.kinds |= kind.UpsideDown
 		}
 	}

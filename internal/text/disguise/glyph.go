@@ -15,9 +15,6 @@ type stand struct {
 	kind   kind.Set
 }
 
-// turned reports whether the glyph is a letter that is turned by half a circle.
-func (g *glyph) turned() bool { return g.n > 0 && letters[g.first].kind == kind.UpsideDown }
-
 // glyphOf returns the number of r's glyph, or 0.
 func glyphOf(r rune) uint16 {
 	if uint32(r) >= uint32(len(index))*64 {

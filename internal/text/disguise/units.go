@@ -27,8 +27,10 @@ type unit struct {
 	count      uint32 // equal characters in a row
 	glyph      uint16
 	form       form
+	turned     bool     // it is a letter that is turned by half a circle
 	kinds      kind.Set // of the character by itself
 	r          rune     // as it is written; the first of several
+	key        rune     // of the letters that it may stand for
 }
 
 // forms holds the form of ASCII characters and those of Latin-1.
@@ -206,9 +208,11 @@ func appendLong(u []unit, base int, r rune, x unit) []unit {
 // push puts x, a unit of the original character r, behind u, or adds it to the
 // last one where that is the same letter.
 func push(u []unit, base int, x unit, r rune) []unit {
-	if x.glyph = glyphOf(r); x.glyph == 0 && r != x.folded {
-		x.glyph = glyphOf(x.folded)
+	g := glyphOf(r)
+	if g == 0 && r != x.folded {
+		g = glyphOf(x.folded)
 	}
+	x.setGlyph(g)
 	x.r = r
 	x.form = formOf(x.folded, x.glyph)
 	if n := len(u) - 1; n >= base && u[n].folded == x.folded && x.form != hard {
@@ -235,12 +239,13 @@ func (u *unit) stands(x rune) (kind.Set, bool) {
 	return 0, false
 }
 
-// key returns the key of the letters that the unit may stand for.
-func (u *unit) key() rune {
-	if u.glyph != 0 {
-		return glyphs[u.glyph].key
+// setGlyph sets the glyph of a unit whose folded rune is set, and what follows of
+// it.
+func (u *unit) setGlyph(n uint16) {
+	u.glyph, u.key = n, u.folded
+	if g := &glyphs[n]; n != 0 {
+		u.key, u.turned = g.key, g.n > 0 && letters[g.first].kind == kind.UpsideDown
 	}
-	return u.folded
 }
 
 // enclosed reports whether the unit is a letter in a square, a circle or a flag,

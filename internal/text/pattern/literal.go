@@ -127,6 +127,47 @@ func concat(subs []*syntax.Regexp) need {
 	return need{any: best}
 }
 
+// beginnings returns strings of which each match begins with one, zero-width
+// assertions aside; nil where they are not known.
+func beginnings(t *syntax.Regexp) []string {
+	switch t.Op {
+	case syntax.OpCapture, syntax.OpPlus:
+		return beginnings(t.Sub[0])
+	case syntax.OpRepeat:
+		if t.Min > 0 {
+			return beginnings(t.Sub[0])
+		}
+	case syntax.OpAlternate:
+		var out []string
+		for _, sub := range t.Sub {
+			b := beginnings(sub)
+			if out = union(out, b); b == nil || len(out) > maxExact {
+				return nil
+			}
+		}
+		return out
+	case syntax.OpConcat:
+		out := []string{""}
+		for _, sub := range t.Sub {
+			exact := required(sub).exact
+			next := exact
+			if next == nil {
+				next = beginnings(sub)
+			}
+			if next == nil || len(out)*len(next) > maxExact {
+				return out
+			}
+			if out = cross(out, next); exact == nil {
+				return out
+			}
+		}
+		return out
+	default:
+		return required(t).exact
+	}
+	return nil
+}
+
 func cross(a, b []string) []string {
 	out := make([]string, 0, len(a)*len(b))
 	for _, x := range a {

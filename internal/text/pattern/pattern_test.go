@@ -341,3 +341,52 @@ func FuzzURLs(f *testing.F) {
 		u.Find(AppendURL(nil, []byte(url)), func(id uint32) bool { return id == 0 })
 	})
 }
+
+// TestRegexFind holds what is found by the beginnings of matches against the
+// expression's own search.
+func TestRegexFind(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	byStarts, left := 0, 0
+	for _, expr := range []string{
+		`\bword(?:s|ed|ing)?\s+\w+`, `word\b`, `\Bord[ -z]`, `^word`, `(?m)^word$`, `word$`, `(?:wor|dwo)d?`, `word.*z`, `wor(?:d|)(?:wor|)`, `wordword|word`,
+		`(wor)+d`, `(?:word){2,3}`, `wor[a-d]?x*`, `wor.?d`, `(?s)word.+?d`, `\bwor\b|ord w`, `(?:\b|w)ord`, `worж|wor[é-ë]`, `word+?`, `(?:worddr?)+`,
+	} {
+		re, err := NewRegex(expr, false)
+		if err != nil {
+			t.Fatal(expr, err)
+		}
+		if re.starts == nil {
+			t.Logf("%s: its beginnings are not known", expr)
+			continue
+		}
+		for range 3000 {
+			var b []byte
+			for range r.IntN(30) {
+				b = append(b, []string{"word", "wor", "d", "w", " ", "s", "\n", "ж", "é", "words word ", "o", "rd w", "z"}[r.IntN(13)]...)
+			}
+			limit := 1 + r.IntN(4)
+			want := re.re.FindAllIndex(b, limit)
+			got, ok := re.starts.find(b, limit, re.starts.search(b))
+			var places []uint32
+			for i := range b {
+				if slices.ContainsFunc(re.Beginnings(), func(s string) bool { return strings.HasPrefix(string(b[i:]), s) }) {
+					places = append(places, uint32(i))
+				}
+			}
+			if at := re.FindAt(b, places, limit); len(at) != len(want) || !slices.EqualFunc(at, want, slices.Equal[[]int]) {
+				t.Fatalf("%s in %q at %v: %v, want %v", expr, b, places, at, want)
+			}
+			if ok && (len(got) != len(want) || !slices.EqualFunc(got, want, slices.Equal[[]int])) {
+				t.Fatalf("%s in %q: %v, want %v", expr, b, got, want)
+			}
+			byStarts++
+		}
+		long := bytes.Repeat([]byte("word "), 10_000)
+		if _, ok := re.starts.find(long, maxExact, re.starts.search(long)); !ok {
+			left++
+		}
+	}
+	if byStarts < 30_000 || left == 0 {
+		t.Errorf("%d searches, %d left: the test shows nothing", byStarts, left)
+	}
+}

@@ -17,6 +17,7 @@ type Regex struct {
 	re       *regexp.Regexp
 	literals []string
 	size     int
+	starts   *begins // nil where its matches do not begin with strings that are known
 }
 
 // NewRegex compiles an expression of RE2's syntax. Where folded is set it is
@@ -53,6 +54,9 @@ func NewRegex(expr string, folded bool) (*Regex, error) {
 	if req := required(tree); shortest(req.any) >= MinSubstring {
 		r.literals = shortestOf(req.any)
 	}
+	if b := beginnings(tree); len(r.literals) > 0 && shortest(b) >= MinSubstring {
+		r.starts = newBegins(tree.String(), b)
+	}
 	return r, nil
 }
 
@@ -66,7 +70,48 @@ func (r *Regex) Size() int { return r.size }
 // Find returns the spans of the first limit matches in text, which do not
 // overlap. Each may cost a walk over what is left of the text, so that limit
 // bounds the time for the byte.
-func (r *Regex) Find(text []byte, limit int) [][]int { return r.re.FindAllIndex(text, limit) }
+func (r *Regex) Find(text []byte, limit int) [][]int {
+	if r.starts != nil {
+		if found, ok := r.starts.find(text, limit, r.starts.search(text)); ok {
+			return found
+		}
+	}
+	return r.re.FindAllIndex(text, limit)
+}
+
+// HasBeginnings reports whether Beginnings are known.
+func (r *Regex) HasBeginnings() bool { return r.starts != nil }
+
+// Beginnings returns strings of at least MinSubstring bytes of which each match
+// begins with one; none where they are not known.
+func (r *Regex) Beginnings() []string {
+	if r.starts == nil {
+		return nil
+	}
+	var out []string
+	for _, s := range r.starts.strings {
+		out = append(out, string(s))
+	}
+	return out
+}
+
+// FindAt is Find, where Beginnings are known and the places at which they stand
+// in text are, in order.
+func (r *Regex) FindAt(text []byte, places []uint32, limit int) [][]int {
+	found, ok := r.starts.find(text, limit, func(from int) int {
+		for len(places) > 0 && int(places[0]) < from {
+			places = places[1:]
+		}
+		if len(places) == 0 {
+			return len(text)
+		}
+		return int(places[0])
+	})
+	if !ok {
+		return r.re.FindAllIndex(text, limit)
+	}
+	return found
+}
 
 // foldLiterals folds the literals of a tree in place.
 func foldLiterals(t *syntax.Regexp) {

@@ -7,7 +7,8 @@
 // first four bytes of all of them (in the manner of M. Rabin and R. Karp, 1987,
 // with a multiplicative hash), which sends away nearly all places of a text;
 // what is left is looked up in their sorted order. Regular expressions are run
-// by package regexp where a literal that they need was found.
+// by package regexp where a literal that they need was found: where one is that
+// their matches begin with, at that place.
 package pattern
 
 import (

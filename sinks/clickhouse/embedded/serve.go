@@ -127,6 +127,13 @@ func startEngine(opts *ServeOptions, held *folder) (*engine, error) {
 	if err := ensureDefaultDatabase(opts.Path); err != nil {
 		return nil, err
 	}
+	unwritten, err := forgetUnwritten(opts.Path)
+	if err != nil {
+		return nil, err
+	}
+	if unwritten > 0 {
+		opts.Logger.Info("embedded ClickHouse was killed within inserts: they are not taken for done", "inserts", unwritten)
+	}
 	e, err := openEngine(lib, &opts.EngineOptions, config)
 	if err != nil {
 		return nil, err
