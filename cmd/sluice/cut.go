@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/kafka"
 	"github.com/sluicehq/sluice/operators/repartition"
 	"github.com/sluicehq/sluice/pipeline"
 	"github.com/sluicehq/sluice/pipeline/config"
@@ -84,7 +85,7 @@ func (c *cut) connect(spec *config.Spec) error {
 	}
 	if len(c.cfg.Brokers) == 0 {
 		settings := c.cfg.Settings
-		c.cfg.Connection = src.Connection
+		c.cfg.Connection = src.Connection.Connection
 		if settings != nil {
 			c.cfg.Settings = settings
 		}
@@ -94,7 +95,7 @@ func (c *cut) connect(spec *config.Spec) error {
 
 func (c *cut) sink() *kafkasink.Config {
 	cfg := kafkasink.Defaults()
-	cfg.Connection, cfg.Topic, cfg.Format, cfg.KeyColumn, cfg.Delivery = c.cfg.Connection, c.cfg.Topic, "arrow", c.cfg.By, "exactly_once"
+	cfg.Connection.Connection, cfg.Topic, cfg.Format, cfg.KeyColumn, cfg.Delivery = c.cfg.Connection, c.cfg.Topic, "arrow", c.cfg.By, "exactly_once"
 	cfg.Settings = maps.Clone(cfg.Settings)
 	maps.DeleteFunc(cfg.Settings, func(name, _ string) bool { return ofConsumer(name) })
 	return &cfg
@@ -113,7 +114,7 @@ func ofConsumer(name string) bool {
 
 func (c *cut) source(spec *config.Spec) *kafkasource.Config {
 	cfg := kafkasource.Defaults()
-	cfg.Connection, cfg.Topics, cfg.Assign, cfg.Messages = c.cfg.Connection, []string{c.cfg.Topic}, "group", "arrow"
+	cfg.Connection.Connection, cfg.Topics, cfg.Assign, cfg.Messages = c.cfg.Connection, []string{c.cfg.Topic}, "group", "arrow"
 	cfg.Group = "sluice-" + spec.Pipeline + "-" + c.step
 	return &cfg
 }
@@ -145,7 +146,7 @@ func (c *cut) makeTopic(ctx context.Context, log *slog.Logger) error {
 		return nil
 	}
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
-		made, err := c.topic.Make(ctx, c.cfg.Connection)
+		made, err := c.topic.Make(ctx, kafka.Connection{Connection: c.cfg.Connection})
 		if _, again := pipeline.IsRetryable(err); !again {
 			if made {
 				log.Info("made the topic of a repartition step", "step", c.step, "topic", c.topic.Name, "partitions", c.topic.Partitions, "retention", c.topic.Retention)

@@ -13,13 +13,13 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 
-	"github.com/sluicehq/sluice/internal/kafka"
+	"github.com/sluicehq/sluice/internal/kafkaconfig"
 	"github.com/sluicehq/sluice/pipeline"
 )
 
-// Config is the step's config. The fields of kafka.Connection stand beside it.
+// Config is the step's config. The fields of kafkaconfig.Connection stand beside it.
 type Config struct {
-	kafka.Connection
+	kafkaconfig.Connection
 	By          string        `koanf:"by" doc:"Column whose values are kept together: posts of one value go to one partition, and so to one process." required:"true"`
 	Topic       string        `koanf:"topic" doc:"Topic that the posts go through. It is the step's own: nothing else writes to it." required:"true"`
 	Partitions  int           `koanf:"partitions" min:"1" max:"10000" doc:"Partitions of the topic: as many processes can share what is behind the step. A topic that is there must have this number."`
@@ -29,7 +29,7 @@ type Config struct {
 
 // Defaults returns the config before a user's file is read over it.
 func Defaults() Config {
-	return Config{Connection: kafka.DefaultConnection(), Partitions: 12, Retention: 7 * 24 * time.Hour}
+	return Config{Connection: kafkaconfig.DefaultConnection(), Partitions: 12, Retention: 7 * 24 * time.Hour}
 }
 
 // Validate checks the fields. No brokers are those of the source.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
-	"github.com/sluicehq/sluice/internal/kafka"
+	"github.com/sluicehq/sluice/internal/kafkaconfig"
 	"github.com/sluicehq/sluice/pipeline"
 )
 
@@ -61,7 +61,7 @@ func TestConfig(t *testing.T) {
 		{"oauth", func(c *Config) { c.SASL.Mechanism = "OAUTHBEARER"; c.SASL.ClientSecret = secret }, []string{"sasl"}},
 		{"oauth whole", func(c *Config) {
 			c.TLS.Enabled = true
-			c.SASL = kafka.SASL{Mechanism: "OAUTHBEARER", TokenURL: "https://127.0.0.1:1/token", ClientID: "me", ClientSecret: secret}
+			c.SASL = kafkaconfig.SASL{Mechanism: "OAUTHBEARER", TokenURL: "https://127.0.0.1:1/token", ClientID: "me", ClientSecret: secret}
 		}, nil},
 		{"key file", func(c *Config) {
 			c.TLS.Enabled, c.TLS.Cert, c.TLS.Key, c.TLS.KeyPassword = true, "/absent.pem", "/absent.key", secret
