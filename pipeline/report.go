@@ -29,7 +29,8 @@ type KeepReport func(ctx context.Context, r Report) error
 // if any other sink of the pipeline keeps reports. From Open on until Close has
 // returned the reporter calls keep, from one goroutine at a time, which should
 // not be one that a write waits for: a store that is down must not hold it up.
-// The engine opens reporters after the sinks that keep, and closes them before.
+// The engine opens and closes reporters before the sinks that keep: what an earlier
+// run has left is delivered while the store is down, and the last rows find it open.
 type Reporter interface {
 	ReportTo(keep KeepReport)
 }

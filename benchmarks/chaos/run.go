@@ -258,8 +258,12 @@ func (r *run) settle(ctx context.Context, res *result) error {
 		res.wrong("processes ended by themselves, %d times: no fault is a reason for that", n)
 	}
 	for _, n := range r.nodes {
-		if err := n.terminate(); err != nil {
+		switch err := n.terminate(); {
+		case errors.Is(err, errSlow):
 			res.wrong("process %d at its end: %v\n%s", n.slot, err, logTail(n.log, 15))
+		case err != nil: // one that had only just been started says that it has opened nothing yet
+			r.tally.add("stops that did not drain in time", 1)
+			r.say("process %d on SIGTERM: %v\n%s", n.slot, err, logTail(n.log, 4))
 		}
 	}
 	return nil
