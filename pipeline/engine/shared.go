@@ -183,15 +183,15 @@ func (s *session) settle(ctx context.Context) error {
 // giveUp ends a partition: what was read of it is written, unless that is a part
 // of a recorded epoch.
 func (s *session) giveUp(ctx context.Context, p *partition) error {
-	delete(s.parts, p.name)
 	gen := s.gen
 	if e := p.open; e != nil {
 		e.drop = len(p.marks) > 0
 		gen = e.gen
 		if err := s.seal(ctx, p); err != nil {
-			return err
+			return err // the epoch is still the partition's, to be discarded with it
 		}
 	}
+	delete(s.parts, p.name)
 	err := s.send(ctx, &epoch{sign: signLeave, part: p, gen: gen})
 	for _, m := range p.marks {
 		m.gen.done(s.o.Store)
