@@ -65,29 +65,31 @@ func (s *Store) PutManifest(m Manifest, contents func(path string) []byte) (_ Ha
 // Adopt stores a manifest and its files, of which fetch gives those that are not
 // there yet. They are kept until Release is called, as after PutManifest.
 func (s *Store) Adopt(h Hash, fetch func(Hash) ([]byte, error)) (err error) {
-	get := func(h Hash) error {
-		if _, err := s.Object(h); !errors.Is(err, fs.ErrNotExist) {
-			return err
+	get := func(h Hash) ([]byte, error) {
+		data, err := s.Object(h)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return data, err
 		}
-		data, err := fetch(h)
-		if err != nil {
-			return err
+		if data, err = fetch(h); err != nil {
+			return nil, err
 		}
 		if got := HashOf(data); got != h {
-			return fmt.Errorf("checkpoint: object %s was fetched, and hashes to %s", h, got)
+			return nil, fmt.Errorf("checkpoint: object %s was fetched, and hashes to %s", h, got)
 		}
-		return s.putObject(h, data)
+		return data, s.putObject(h, data)
 	}
-	if err := get(h); err != nil {
+	data, err := get(h)
+	if err != nil {
 		return err
 	}
-	m, err := s.Manifest(h)
+	m, err := decodeManifest(h, data)
 	if err != nil {
 		return err
 	}
 	s.hold(h, m)
-	for _, path := range slices.Sorted(maps.Keys(m.Files)) {
-		if err := get(m.Files[path]); err != nil {
+	// The manifest again: until it was held it may have been released.
+	for _, o := range append(slices.Sorted(maps.Values(m.Files)), h) {
+		if _, err := get(o); err != nil {
 			s.Release(h)
 			return err
 		}
@@ -195,6 +197,10 @@ func (s *Store) Manifest(h Hash) (m Manifest, err error) {
 	if err != nil {
 		return m, err
 	}
+	return decodeManifest(h, data)
+}
+
+func decodeManifest(h Hash, data []byte) (m Manifest, err error) {
 	if err := json.Unmarshal(data, &m); err != nil {
 		return m, fmt.Errorf("checkpoint: manifest %s: %w", h, err)
 	}

@@ -91,6 +91,11 @@ func (s *session) stage(ctx context.Context) error {
 				s.left = e // its tasks may be running
 				return context.Cause(ctx)
 			}
+			if t.err != nil { // the run ends: an epoch that lacks rows must not be written
+				next.release()
+				s.left = e
+				return t.err
+			}
 			e.out.merge(t.out)
 			next.merge(t.next)
 			t.out, t.next = nil, nil

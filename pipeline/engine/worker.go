@@ -21,6 +21,7 @@ type task struct {
 	out     ports // what leaves the graph
 	next    ports // what goes on to stateful steps: posts by the step's node
 	done    chan struct{}
+	err     error // why out and next are not all there is of the chunk; set before done is closed
 }
 
 // ports holds batches by port number, in order.
@@ -130,6 +131,7 @@ func (s *session) work(ctx context.Context) error {
 				err = w.decode(ctx, t)
 			}
 			t.chunk.Release()
+			t.err = err
 			close(t.done)
 			if err != nil {
 				return err
