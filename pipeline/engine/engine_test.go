@@ -520,3 +520,31 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("totals %+v", tot)
 	}
 }
+
+// TestStoppedWhileOpening stops a run whose sink or source is still being opened:
+// nothing was begun, so that is no failure.
+func TestStoppedWhileOpening(t *testing.T) {
+	r := newRig(t, map[string][]string{"a": posts(10, "p")})
+	r.factory = func() pipeline.Factory {
+		f := r.sink.Factory()
+		f.PlanSink = func(pipeline.BuildContext, any, pipeline.Schemas) (pipeline.SinkPlan, error) {
+			return slowToOpen{}, nil
+		}
+		return f
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	time.AfterFunc(20*time.Millisecond, stop)
+	if err := r.run(ctx, context.Background(), tallied); err != nil {
+		t.Errorf("stopped while the sink was being opened: %v", err)
+	}
+}
+
+// slowToOpen is a sink, and its plan, whose Open lasts until its context ends.
+type slowToOpen struct{ pipeline.Sink }
+
+func (s slowToOpen) New() (pipeline.Sink, error) { return s, nil }
+func (slowToOpen) Close(context.Context) error   { return nil }
+func (slowToOpen) Open(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}

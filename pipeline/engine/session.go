@@ -78,7 +78,7 @@ func (s *session) run(ctx context.Context) (err error) {
 		return err
 	}
 	if err := s.openSinks(ctx); err != nil {
-		return err
+		return s.unlessStopped(ctx, err)
 	}
 	defer func() { err = errors.Join(err, s.closeSinks()) }()
 	defer func() {
@@ -89,7 +89,7 @@ func (s *session) run(ctx context.Context) (err error) {
 	}()
 	defer s.endSharing() // before the source is closed, which gives its partitions up
 	if err := s.retry(ctx, "source: open", func() error { return s.source.Open(ctx, resume) }); err != nil {
-		return fmt.Errorf("source %s: %w", s.kind, err)
+		return s.unlessStopped(ctx, fmt.Errorf("source %s: %w", s.kind, err))
 	}
 	s.o.Metrics.observe(s)
 	s.moved.opened()
@@ -123,6 +123,16 @@ func (s *session) run(ctx context.Context) (err error) {
 		return ErrAborted
 	}
 	return err
+}
+
+// unlessStopped is err, or nil when the run was stopped while it was being opened:
+// nothing was begun, so nothing is left undone.
+func (s *session) unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	s.o.Logger.Info("stopped before anything was read", "error", err)
+	return nil
 }
 
 // retry is the package's retry with this session's settings, log and metrics.
