@@ -72,8 +72,8 @@ const endedByItself = "ended by itself"
 // watch starts the process again when it ended by itself, as a supervisor
 // would, and counts that: no fault is a reason for it to end.
 func (n *node) watch(p *process) {
-	<-p.ended
-	n.r.tally.peak(peakMemory(p.cmd.ProcessState))
+	<-p.Ended
+	n.r.tally.peak(peakMemory(p.Cmd.ProcessState))
 	n.mu.Lock()
 	asked := n.ending || n.proc != p
 	n.mu.Unlock()
@@ -81,7 +81,7 @@ func (n *node) watch(p *process) {
 		return
 	}
 	n.r.tally.add(endedByItself, 1)
-	n.r.say("process %d ended by itself: %v\n%s", n.slot, p.err, logTail(n.log, 12))
+	n.r.say("process %d ended by itself: %v\n%s", n.slot, p.Err, logTail(n.log, 12))
 	time.Sleep(time.Second)
 	n.mu.Lock()
 	again := n.proc == p && !n.ending && !n.resting
@@ -109,7 +109,7 @@ func (n *node) end(how string, by func(*process) error) error {
 }
 
 func (n *node) kill() error {
-	return n.end("SIGKILL", func(p *process) error { p.kill(); return nil })
+	return n.end("SIGKILL", func(p *process) error { p.Kill(); return nil })
 }
 
 func (n *node) terminate() error {
@@ -128,9 +128,9 @@ func (n *node) fault(ctx context.Context, e event) error {
 		if err := n.note("SIGSTOP for %s", e.lasts); err != nil {
 			return err
 		}
-		p.signal(syscall.SIGSTOP)
+		p.Signal(syscall.SIGSTOP)
 		err := sleep(ctx, e.lasts)
-		p.signal(syscall.SIGCONT)
+		p.Signal(syscall.SIGCONT)
 		_ = n.note("SIGCONT") // the log is for people only
 		return err
 	case leave:

@@ -2,14 +2,7 @@
 
 package main
 
-import (
-	"os"
-	"syscall"
-)
-
-// childAttributes puts a process into a group of its own, so that a Ctrl-C is
-// for this program alone.
-func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+import "os"
 
 // peakMemory returns 0: the largest memory of a process that has ended is not
 // known.

@@ -289,16 +289,16 @@ func (r *run) undisturbed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer p.kill()
+	defer p.Kill()
 	select {
-	case <-p.ended:
+	case <-p.Ended:
 	case <-time.After(r.drain):
 		return fmt.Errorf("the undisturbed run takes longer than %s\n%s", r.drain, logTail(log, 15))
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if p.err != nil {
-		return fmt.Errorf("the undisturbed run: %w\n%s", p.err, logTail(log, 15))
+	if p.Err != nil {
+		return fmt.Errorf("the undisturbed run: %w\n%s", p.Err, logTail(log, 15))
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func newStore(ctx context.Context, bin, dir string) (*store, error) {
 		s.conn, err = clickhouse.Open(opt)
 	}
 	if err != nil {
-		s.proc.kill()
+		s.proc.Kill()
 		return nil, err
 	}
 	return s, nil
@@ -61,25 +61,25 @@ func (s *store) start(ctx context.Context) (err error) {
 		if r, err := http.Get("http://" + s.addr + "/ping"); err == nil {
 			return r.Body.Close()
 		}
-		if !s.proc.running() {
-			return fmt.Errorf("the store ended: %s\n%s", s.proc.cmd.ProcessState, logTail(s.proc.log, 20))
+		if !s.proc.Running() {
+			return fmt.Errorf("the store ended: %s\n%s", s.proc.Cmd.ProcessState, logTail(s.proc.Log, 20))
 		}
 		if err := sleep(ctx, 50*time.Millisecond); err != nil {
 			return err
 		}
 	}
-	return fmt.Errorf("the store does not answer after a minute\n%s", logTail(s.proc.log, 20))
+	return fmt.Errorf("the store does not answer after a minute\n%s", logTail(s.proc.Log, 20))
 }
 
 // fault does to the process what e says, and undoes it.
 func (s *store) fault(ctx context.Context, e event) error {
 	if e.kind == storeStop {
-		s.proc.signal(syscall.SIGSTOP)
+		s.proc.Signal(syscall.SIGSTOP)
 		err := sleep(ctx, e.lasts)
-		s.proc.signal(syscall.SIGCONT)
+		s.proc.Signal(syscall.SIGCONT)
 		return err
 	}
-	s.proc.kill()
+	s.proc.Kill()
 	if err := sleep(ctx, e.lasts); err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (s *store) close() {
 	if s.conn != nil {
 		_ = s.conn.Close()
 	}
-	s.proc.signal(syscall.SIGCONT)
+	s.proc.Signal(syscall.SIGCONT)
 	_ = s.proc.stop(30 * time.Second) // what it holds is thrown away
 }
 

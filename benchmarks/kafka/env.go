@@ -109,7 +109,7 @@ func (e *env) close() {
 		_ = e.conn.Close()
 	}
 	if e.store != nil {
-		e.store.kill() // what it holds is thrown away
+		e.store.Kill() // what it holds is thrown away
 	}
 	e.broker.Close()
 }
@@ -199,9 +199,9 @@ func (e *env) prepare(j job) error {
 	if err != nil {
 		return err
 	}
-	<-p.ended
-	if p.err != nil {
-		return fmt.Errorf("making the tables: %w\n%s", p.err, p.tail())
+	<-p.Ended
+	if p.Err != nil {
+		return fmt.Errorf("making the tables: %w\n%s", p.Err, p.tail())
 	}
 	return nil
 }

@@ -49,7 +49,7 @@ func latency(ctx context.Context, e *env, report *strings.Builder) error {
 	if err != nil {
 		return err
 	}
-	defer p.kill()
+	defer p.Kill()
 	v := &visible{e: e, database: database, sent: sent, seen: map[int64]uint64{}, after: begun.UnixMilli(), from: begun.Add(warmUp).UnixMilli(), latencies: map[int64]uint64{}}
 	for produce.Err() == nil || v.rows < sent.total() {
 		if err := p.failed(); err != nil {

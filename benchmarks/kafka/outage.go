@@ -35,7 +35,7 @@ func outage(ctx context.Context, e *env, report *strings.Builder) error {
 	if err != nil {
 		return err
 	}
-	defer p.kill()
+	defer p.Kill()
 	m := &rss{process: p, phase: "before", begun: time.Now(), sent: sent}
 	if err := m.watch(ctx, steady, nil); err != nil {
 		return err
@@ -44,9 +44,9 @@ func outage(ctx context.Context, e *env, report *strings.Builder) error {
 	m.most = 0
 	say("ClickHouse goes away for %s; resident %d MiB", e.outage, before>>20)
 	if e.how == "kill" {
-		e.store.kill()
+		e.store.Kill()
 	} else {
-		e.store.signal(syscall.SIGSTOP)
+		e.store.Signal(syscall.SIGSTOP)
 	}
 	m.phase = "away"
 	if err := m.watch(ctx, e.outage, nil); err != nil {
@@ -58,7 +58,7 @@ func outage(ctx context.Context, e *env, report *strings.Builder) error {
 			return err
 		}
 	} else {
-		e.store.signal(syscall.SIGCONT)
+		e.store.Signal(syscall.SIGCONT)
 	}
 	m.phase, m.most = "back", 0
 	back, first := time.Now(), e.count(ctx, j.database)

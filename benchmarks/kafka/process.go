@@ -4,68 +4,37 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sluicehq/sluice/benchmarks/internal/child"
 )
 
-// process is a program that was started. Its output goes to a log file.
-type process struct {
-	cmd   *exec.Cmd
-	log   string
-	ended chan struct{} // closed at its end; err is set before
-	err   error
-}
+// process is a program that was started.
+type process struct{ *child.Process }
 
 // startProcess starts a program. The log file is appended to.
 func startProcess(log string, env []string, command ...string) (*process, error) {
-	f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	p, err := child.Start(log, env, command...)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	p := &process{cmd: exec.Command(command[0], command[1:]...), log: log, ended: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.Stdout, p.cmd.Stderr = f, f
-	p.cmd.SysProcAttr = childAttributes()
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
-	go func() {
-		p.err = p.cmd.Wait()
-		close(p.ended)
-	}()
-	return p, nil
-}
-
-// signal sends a signal, unless the process has ended.
-func (p *process) signal(s syscall.Signal) {
-	select {
-	case <-p.ended:
-	default:
-		_ = p.cmd.Process.Signal(s) // it may end just now
-	}
-}
-
-// kill ends it by SIGKILL, frozen or not, and waits.
-func (p *process) kill() {
-	p.signal(syscall.SIGKILL)
-	<-p.ended
+	return &process{p}, nil
 }
 
 // stop ends it by SIGTERM and returns how it ended.
 func (p *process) stop() error {
-	p.signal(syscall.SIGTERM)
+	p.Signal(syscall.SIGTERM)
 	select {
-	case <-p.ended:
-		if p.err != nil {
-			return fmt.Errorf("%w\n%s", p.err, p.tail())
+	case <-p.Ended:
+		if p.Err != nil {
+			return fmt.Errorf("%w\n%s", p.Err, p.tail())
 		}
 		return nil
 	case <-time.After(time.Minute):
-		p.kill()
+		p.Kill()
 		return fmt.Errorf("it did not end within a minute of SIGTERM\n%s", p.tail())
 	}
 }
@@ -73,8 +42,8 @@ func (p *process) stop() error {
 // failed returns an error if the process has ended by itself.
 func (p *process) failed() error {
 	select {
-	case <-p.ended:
-		return fmt.Errorf("it ended by itself: %w\n%s", p.err, p.tail())
+	case <-p.Ended:
+		return fmt.Errorf("it ended by itself: %w\n%s", p.Err, p.tail())
 	default:
 		return nil
 	}
@@ -82,7 +51,7 @@ func (p *process) failed() error {
 
 // tail returns the end of the log.
 func (p *process) tail() string {
-	data, err := os.ReadFile(p.log)
+	data, err := os.ReadFile(p.Log)
 	if err != nil {
 		return err.Error()
 	}
@@ -93,7 +62,7 @@ func (p *process) tail() string {
 // cpu returns the processor time of a running process, to 10 ms; 0 where
 // /proc does not have it.
 func (p *process) cpu() time.Duration {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Cmd.Process.Pid))
 	if err != nil {
 		return 0
 	}
@@ -109,14 +78,14 @@ func (p *process) cpu() time.Duration {
 
 // used returns the processor time of a process that has ended.
 func (p *process) used() time.Duration {
-	s := p.cmd.ProcessState
+	s := p.Cmd.ProcessState
 	return s.UserTime() + s.SystemTime()
 }
 
 // resident returns the resident memory of a running process in bytes; 0 where
 // /proc does not have it.
 func (p *process) resident() int64 {
-	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Cmd.Process.Pid))
 	for line := range strings.Lines(string(data)) {
 		if v, ok := strings.CutPrefix(line, "VmRSS:"); ok {
 			kib, _ := strconv.ParseInt(strings.Fields(v)[0], 10, 64)

@@ -144,7 +144,7 @@ func (e *env) intoStore(ctx context.Context, c *contest, database string) (took,
 	var running []*process
 	defer func() {
 		for _, p := range running {
-			p.kill()
+			p.Kill()
 		}
 	}()
 	for range c.processes {

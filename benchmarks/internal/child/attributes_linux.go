@@ -1,0 +1,9 @@
+package child
+
+import "syscall"
+
+// attributes puts a process into a group of its own, so that a Ctrl-C is for the
+// benchmark alone, and has the kernel kill it when the benchmark dies.
+func attributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}

@@ -1,9 +1,0 @@
-package main
-
-import "syscall"
-
-// childAttributes puts a process into a group of its own, so that a Ctrl-C is
-// for this program alone, and has the kernel kill it when this program dies.
-func childAttributes() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-}
