@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	ours "github.com/sluicehq/sluice/internal/kafka"
 )
 
 // Users of the real broker's SASL listener.
@@ -148,11 +150,7 @@ func (b *Broker) AddTopic(topic string, partitions int, config map[string]string
 		return nil
 	}
 	return b.administer("topic "+topic, func(ctx context.Context, admin *kafka.AdminClient) error {
-		res, err := admin.CreateTopics(ctx, []kafka.TopicSpecification{{Topic: topic, NumPartitions: partitions, ReplicationFactor: 1, Config: config}})
-		if err == nil && res[0].Error.Code() != kafka.ErrNoError {
-			err = res[0].Error
-		}
-		return err
+		return ours.CreateTopic(ctx, admin, kafka.TopicSpecification{Topic: topic, NumPartitions: partitions, ReplicationFactor: 1, Config: config})
 	})
 }
 

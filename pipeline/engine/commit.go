@@ -334,11 +334,8 @@ func (s *session) write(ctx context.Context, k *sinkRun, i int, e *epoch) error 
 		}
 	}
 	key := pipeline.Key{Pipeline: s.pipeline, Sink: k.plan.Name, Span: e.span}
-	wait, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if e.part.share != nil {
-		defer context.AfterFunc(e.part.life, cancel)()
-	}
+	wait, end := e.part.during(ctx)
+	defer end()
 	err := s.retry(wait, "sink "+k.plan.Name+": write", func() error {
 		begun := time.Now()
 		err := k.sink.Write(ctx, key, in)

@@ -37,6 +37,17 @@ type share struct {
 // given reports whether the partition was given up.
 func (p *partition) given() bool { return p.share != nil && p.life.Err() != nil }
 
+// during returns a context that ends with the partition's life too. The caller
+// calls end.
+func (p *partition) during(ctx context.Context) (_ context.Context, end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	if p.share == nil {
+		return ctx, cancel
+	}
+	forget := context.AfterFunc(p.life, cancel)
+	return ctx, func() { forget(); cancel() }
+}
+
 // fence returns when nothing is being recorded of the partition, and nothing
 // will be.
 func (p *partition) fence() {
@@ -388,9 +399,8 @@ func (s *session) claim(ctx context.Context, p *partition) (proved bool, err err
 	if p.claimed {
 		return true, nil
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(p.life, cancel)()
+	ctx, end := p.during(ctx)
+	defer end()
 	proved = true
 	for _, k := range s.sinks {
 		c, ok := k.sink.(pipeline.Claimer)
@@ -431,9 +441,8 @@ func (s *session) recordCommit(ctx context.Context, e *epoch) (bool, error) {
 
 // record tells every process how far a partition has come.
 func (s *session) record(ctx context.Context, p *partition, next pipeline.Recorded) (ok bool, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(p.life, cancel)()
+	ctx, end := p.during(ctx)
+	defer end()
 	err = s.retry(ctx, "source: record", func() error {
 		p.mu.Lock()
 		defer p.mu.Unlock()

@@ -53,10 +53,7 @@ func (t Topic) Make(ctx context.Context, at kafka.Connection) (made bool, err er
 	default:
 		return false, fmt.Errorf("kafka: topic %s: %w", t.Name, kafka.Classify(e))
 	}
-	res, err := c.CreateTopics(ctx, []client.TopicSpecification{spec})
-	if err == nil && len(res) == 1 && res[0].Error.Code() != client.ErrNoError {
-		err = res[0].Error
-	}
+	err = kafka.CreateTopic(ctx, c, spec)
 	var ke client.Error
 	if errors.As(err, &ke) && ke.Code() == client.ErrTopicAlreadyExists { // another process was first: look at it
 		return false, pipeline.Retryable(err)

@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -90,14 +89,8 @@ func (m *member) gain(ctx context.Context, tps []client.TopicPartition) error {
 	}
 	// The client remembers of a partition that it was paused, also while others
 	// have it.
-	change := m.c.Resume
-	if m.paused {
-		change = m.c.Pause
-	}
-	if len(begin) > 0 {
-		if err := change(begin); err != nil {
-			return fmt.Errorf("kafka: pausing and resuming: %w", err)
-		}
+	if err := m.setPaused(begin); err != nil {
+		return err
 	}
 	m.g.logger.Info("kafka: partitions came", "group", m.g.group, "partitions", names(parts))
 	return nil
@@ -285,18 +278,19 @@ func (m *member) hand(ctx context.Context, p *partition, c pipeline.Chunk) error
 // pause stops and resumes the fetching of all partitions of the member.
 func (m *member) pause(on bool) error {
 	m.paused = on
-	var all []client.TopicPartition
-	for _, key := range slices.SortedFunc(maps.Keys(m.parts), topicPartition.compare) {
-		all = append(all, client.TopicPartition{Topic: &m.parts[key].topic, Partition: key.num})
-	}
-	if len(all) == 0 {
+	return m.setPaused(m.begins())
+}
+
+// setPaused pauses or resumes partitions, as the member is.
+func (m *member) setPaused(parts []client.TopicPartition) error {
+	if len(parts) == 0 {
 		return nil
 	}
 	change := m.c.Resume
-	if on {
+	if m.paused {
 		change = m.c.Pause
 	}
-	if err := change(all); err != nil {
+	if err := change(parts); err != nil {
 		return fmt.Errorf("kafka: pausing and resuming: %w", err)
 	}
 	return nil

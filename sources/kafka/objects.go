@@ -109,12 +109,9 @@ func (o *objects) create(ctx context.Context, p *client.Producer) error {
 	defer admin.Close()
 	ctx, end := context.WithTimeout(ctx, createTimeout)
 	defer end()
-	res, err := admin.CreateTopics(ctx, []client.TopicSpecification{{Topic: o.topic, NumPartitions: 1, Config: map[string]string{
+	err = kafka.CreateTopic(ctx, admin, client.TopicSpecification{Topic: o.topic, NumPartitions: 1, Config: map[string]string{
 		"cleanup.policy": "compact,delete", "retention.ms": strconv.FormatInt(objectsKept.Milliseconds(), 10),
-	}}})
-	if err == nil && len(res) == 1 && res[0].Error.Code() != client.ErrNoError {
-		err = res[0].Error
-	}
+	}})
 	var ke client.Error
 	switch {
 	case err == nil:

@@ -1,11 +1,9 @@
 package kafka
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	client "github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -31,10 +29,6 @@ type reader struct {
 type topicPartition struct {
 	topic string
 	num   int32
-}
-
-func (a topicPartition) compare(b topicPartition) int {
-	return cmp.Or(strings.Compare(a.topic, b.topic), cmp.Compare(a.num, b.num))
 }
 
 // begins lists the partitions with where each is to be read from.
