@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sluicehq/sluice/internal/termlist"
+	"github.com/sluicehq/sluice/internal/listfile"
 )
 
 func TestParse(t *testing.T) {
@@ -25,7 +25,7 @@ func TestParse(t *testing.T) {
 		{"a.yaml", "", nil, ""},
 		{"a.csv", "", nil, ""},
 		{"a.csv", "hash\n\" \"\n", nil, "line 2: no hash; delete the line, or write one"},
-		{"a.csv", "term\nx\n", nil, "line 1: no column \"hash\" in the header \"term\"; name the column of the hashes so, or use a .txt file"},
+		{"a.csv", "term\nx\n", nil, "line 1: no column \"hash\" in the header \"term\"; name the column with each hash so, or use a .txt file"},
 		{"a.csv", "hash,hash\n", nil, "line 1: the column \"hash\" is there twice; delete one"},
 		{"a.csv", "hash\na\"b\n", nil, "line 2: bare \" in non-quoted-field; quote fields that hold quotes or commas"},
 		{"a.csv", "hash,weight,distance,negative\n1,NaN,x,maybe\n", nil, "line 2: the weight \"NaN\" is not a number from -1e+06 to 1e+06\n" +
@@ -33,8 +33,8 @@ func TestParse(t *testing.T) {
 		{"a.txt", "!\n", nil, "line 1: no hash; delete the line, or write one"},
 		{"a.txt", "\xff", nil, "line 0: the file is not UTF-8; convert it"},
 		{"a.yml", "a: 1", nil, "line 1: a bank is a YAML sequence: begin each hash with \"- \""},
-		{"a.yml", "- {hsh: 1}", nil, "line 1: no key of a bank is called \"hsh\": use hash, weight, distance, negative, note"},
-		{"a.yml", "- [1]", nil, "line 1: an entry is a hash or a map with the keys hash, weight, distance, negative, note"},
+		{"a.yml", "- {hsh: 1}", nil, "line 1: no key of a hash is called \"hsh\": use hash, weight, distance, negative, note"},
+		{"a.yml", "- [1]", nil, "line 1: a hash is a single value or a map with the keys hash, weight, distance, negative, note"},
 		{"a.yml", "- 1\n- \"", nil, "line 2: found unexpected end of stream"},
 		{"a.txt", strings.Repeat("x", 300), nil, "line 1: a hash of 300 characters; the longest is 256"},
 	} {
@@ -59,8 +59,8 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("- 1\n- {hash: 2, weight: 1e9}\n- &a [*a]\n"), "a.yaml")
 	f.Fuzz(func(t *testing.T, data []byte, name string) {
 		entries, err := Parse(name, data)
-		var errs termlist.Errors
-		if err != nil && (!errors.As(err, &errs) || len(errs) > maxErrors) {
+		var errs listfile.Errors
+		if err != nil && (!errors.As(err, &errs) || len(errs) > listfile.MaxErrors+1) {
 			t.Fatalf("%v", err)
 		}
 		for _, e := range entries {

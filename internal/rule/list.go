@@ -10,6 +10,7 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 
+	"github.com/sluicehq/sluice/internal/listfile"
 	"github.com/sluicehq/sluice/internal/termlist"
 	"github.com/sluicehq/sluice/internal/text/fold"
 	"github.com/sluicehq/sluice/pipeline"
@@ -50,7 +51,7 @@ func NewList(name string, terms ...string) *List {
 func ParseList(name, path string, data []byte) (*List, error) {
 	list, err := termlist.Parse(path, data, nil)
 	if err != nil {
-		var errs termlist.Errors
+		var errs listfile.Errors
 		if !errors.As(err, &errs) {
 			return nil, fmt.Errorf("list %q (%s): %w", name, path, err)
 		}

@@ -4,23 +4,19 @@
 package termlist
 
 import (
-	"bytes"
 	"fmt"
-	"path"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/sluicehq/sluice/internal/listfile"
 	"github.com/sluicehq/sluice/internal/text/terms"
 )
 
 // Limits of a list.
 const (
-	MaxBytes     = 256 << 20 // of a file
-	MaxYAMLBytes = 16 << 20  // of a YAML file, which costs far more memory than its size
-	MaxLanguages = 256       // distinct ones of a list
-	MaxWeight    = 1e6       // of a term, up or down
+	MaxLanguages = 256 // distinct ones of a list
+	MaxWeight    = 1e6 // of a term, up or down
 	maxNote      = 1 << 10
-	maxErrors    = 10 // told of one file
 )
 
 // Match is how a term is held against a text.
@@ -110,60 +106,23 @@ type List struct {
 	Ignored   []string // columns of a CSV file that mean nothing here
 }
 
-// Error is a mistake in a list at a line, from 1; 0 is the file as a whole.
-type Error struct {
-	Line int
-	Msg  string
-}
-
-func (e *Error) Error() string { return e.Msg }
-
-// Errors are the mistakes of a file, in the order of their lines: the first few.
-type Errors []*Error
-
-func (e Errors) Error() string {
-	var b strings.Builder
-	for i, x := range e {
-		if i > 0 {
-			b.WriteByte('\n')
-		}
-		fmt.Fprintf(&b, "line %d: %s", x.Line, x.Msg)
-	}
-	return b.String()
-}
-
 // parser collects the entries of one list.
 type parser struct {
 	list      List
 	byDefault *Match // of entries that name none; nil: the marks in the term tell
 	languages map[string]uint16
-	errs      Errors
+	errs      listfile.Errors
 }
 
 // Parse reads a file by the ending of its name: .csv, .yaml, .yml, or else one
 // term a line. byDefault is the match of terms that name none; where it is nil,
 // marks in the term tell: see [Entry] and the documentation of the operator match.
-// An error is of type Errors; the list then has the terms without mistakes. It
+// An error is of type [listfile.Errors]; the list then has the terms without mistakes. It
 // shares no memory with data.
 func Parse(name string, data []byte, byDefault *Match) (*List, error) {
 	p := newParser(byDefault)
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	ext := strings.ToLower(path.Ext(name))
-	limit := MaxBytes
-	if ext == ".yaml" || ext == ".yml" {
-		limit = MaxYAMLBytes
-	}
-	switch {
-	case len(data) > limit:
-		p.fail(0, "%d bytes; a list of this format has at most %d: split it, or use another format", len(data), limit)
-	case ext == ".csv":
-		p.csv(data)
-	case ext == ".yaml" || ext == ".yml":
-		p.yaml(data)
-	default:
-		p.text(string(data))
-	}
-	return p.done()
+	listfile.Read(name, data, format, p)
+	return &p.list, p.errs.Err()
 }
 
 // FromTerms makes a list of terms that stand in a config; the line of an entry
@@ -173,32 +132,11 @@ func FromTerms(terms []string, byDefault *Match) (*List, error) {
 	for i, t := range terms {
 		p.add(row{term: t, line: i + 1})
 	}
-	return p.done()
+	return &p.list, p.errs.Err()
 }
 
 func newParser(byDefault *Match) *parser {
 	return &parser{byDefault: byDefault, languages: map[string]uint16{"": 0}, list: List{Languages: []string{""}}}
-}
-
-func (p *parser) done() (*List, error) {
-	if len(p.errs) > 0 {
-		return &p.list, p.errs
-	}
-	return &p.list, nil
-}
-
-// fail notes a mistake.
-func (p *parser) fail(line int, format string, args ...any) {
-	if len(p.errs) < maxErrors {
-		p.errs = append(p.errs, &Error{line, fmt.Sprintf(format, args...)})
-	} else if len(p.errs) == maxErrors {
-		p.errs = append(p.errs, &Error{line, "and further errors, here and below; correct the ones above first"})
-	}
-}
-
-// full reports whether there is nothing to gain from reading on.
-func (p *parser) full() bool {
-	return len(p.errs) > maxErrors || len(p.list.Entries) > terms.MaxTerms
 }
 
 // row is an entry as a file writes it; empty fields are not given.
@@ -213,30 +151,30 @@ func (p *parser) add(r row) {
 	before := len(p.errs)
 	switch {
 	case strings.TrimSpace(r.term) == "":
-		p.fail(r.line, "empty term; delete the line or quote a blank")
+		p.errs.Fail(r.line, "empty term; delete the line or quote a blank")
 		return
 	case !utf8.ValidString(r.term):
-		p.fail(r.line, "the term %.100q is not UTF-8; convert the file", r.term)
+		p.errs.Fail(r.line, "the term %.100q is not UTF-8; convert the file", r.term)
 		return
 	case len(r.note) > maxNote:
-		p.fail(r.line, "a note of %d bytes; the longest is %d: cut it", len(r.note), maxNote)
+		p.errs.Fail(r.line, "a note of %d bytes; the longest is %d: cut it", len(r.note), maxNote)
 	case !utf8.ValidString(r.note):
-		p.fail(r.line, "the note %.100q is not UTF-8; convert the file", r.note)
+		p.errs.Fail(r.line, "the note %.100q is not UTF-8; convert the file", r.note)
 	}
 	var err error
 	if r.weight != "" {
 		if e.Weight, err = parseWeight(r.weight); err != nil {
-			p.fail(r.line, "%v", err)
+			p.errs.Fail(r.line, "%v", err)
 		}
 	}
 	if r.language != "" {
 		if e.Language, err = p.language(r.language); err != nil {
-			p.fail(r.line, "%v", err)
+			p.errs.Fail(r.line, "%v", err)
 		}
 	}
 	if r.view != "" {
 		if e.View, err = ParseView(r.view); err != nil {
-			p.fail(r.line, "%v", err)
+			p.errs.Fail(r.line, "%v", err)
 		}
 	}
 	switch {
@@ -248,15 +186,15 @@ func (p *parser) add(r row) {
 		err = e.readMarks()
 	}
 	if err != nil {
-		p.fail(r.line, "%v", err)
+		p.errs.Fail(r.line, "%v", err)
 	}
 	if len(e.Term) > terms.MaxLength {
-		p.fail(r.line, "a term of %d bytes; the longest is %d: cut it", len(e.Term), terms.MaxLength)
+		p.errs.Fail(r.line, "a term of %d bytes; the longest is %d: cut it", len(e.Term), terms.MaxLength)
 	}
 	if len(p.errs) > before {
 		return
 	}
 	if p.list.Entries = append(p.list.Entries, e); len(p.list.Entries) == terms.MaxTerms+1 {
-		p.fail(r.line, "more than %d terms: split the list over several pipelines", terms.MaxTerms)
+		p.errs.Fail(r.line, "more than %d terms: split the list over several pipelines", terms.MaxTerms)
 	}
 }

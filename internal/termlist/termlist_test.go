@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"github.com/sluicehq/sluice/internal/listfile"
 	"github.com/sluicehq/sluice/internal/text/terms"
 )
 
@@ -67,20 +68,20 @@ func TestLimits(t *testing.T) {
 		fmt.Fprintf(&languages, "t%d,aa-%03d\n", i, i)
 	}
 	for _, c := range []struct{ name, data, want string }{
-		{"l.yaml", strings.Repeat("- a\n", MaxYAMLBytes/4+1), "line 0: 16777220 bytes; a list of this format has at most 16777216: split it, or use another format"},
+		{"l.yaml", strings.Repeat("- a\n", listfile.MaxYAMLBytes/4+1), "line 0: 16777220 bytes; a list of terms in this format has at most 16777216: split it, or use another format"},
 		{"l.csv", languages.String(), "more than 256 languages in one list"},
 		{"l.txt", "\xef\xbb\xbf" + strings.Repeat("x", terms.MaxLength+1), "line 1: a term of 1025 bytes; the longest is 1024: cut it"},
 		{"l.csv", "term,note\na," + strings.Repeat("x", maxNote+1), "line 2: a note of 1025 bytes"},
 		{"l.yml", "- \xff", "line 0: the file is not UTF-8"},
 	} {
 		_, err := Parse(c.name, []byte(c.data), nil)
-		var errs Errors
+		var errs listfile.Errors
 		if !errors.As(err, &errs) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %s", c.name, err, c.want)
 		}
 	}
 	_, err := Parse("l.txt", []byte(strings.Repeat("\xff\n", 100)), nil)
-	if n := strings.Count(err.Error(), "\n") + 1; n != maxErrors+1 || !strings.Contains(err.Error(), "correct the ones above") {
+	if n := strings.Count(err.Error(), "\n") + 1; n != listfile.MaxErrors+1 || !strings.Contains(err.Error(), "correct the ones above") {
 		t.Errorf("100 mistakes are told as %d:\n%v", n, err)
 	}
 }
@@ -94,9 +95,9 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, format int) {
 		name := []string{"l.txt", "l.csv", "l.yaml"}[uint(format)%3]
 		l, err := Parse(name, data, nil)
-		var errs Errors
+		var errs listfile.Errors
 		if err != nil {
-			if !errors.As(err, &errs) || len(errs) == 0 || len(errs) > maxErrors+1 {
+			if !errors.As(err, &errs) || len(errs) == 0 || len(errs) > listfile.MaxErrors+1 {
 				t.Fatalf("%q: %v", data, err)
 			}
 			return

@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/sluicehq/sluice/internal/hashbank"
+	"github.com/sluicehq/sluice/internal/listfile"
 	"github.com/sluicehq/sluice/internal/termlist"
 	"github.com/sluicehq/sluice/pipeline"
 )
@@ -81,7 +82,7 @@ func (c *compiler) readBank(b *bankBuilder, name string, l *List) error {
 	var errs []error
 	take := func(src source, entries []hashbank.Entry, err error) {
 		b.source = src
-		var mistakes termlist.Errors
+		var mistakes listfile.Errors
 		if errors.As(err, &mistakes) {
 			for _, m := range mistakes {
 				errs = append(errs, src.fail(m.Line, "%w", m))

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math"
 
+	"github.com/sluicehq/sluice/internal/listfile"
 	"github.com/sluicehq/sluice/internal/termlist"
 	"github.com/sluicehq/sluice/pipeline"
 )
@@ -36,7 +37,7 @@ func (s source) fail(line int, format string, args ...any) error {
 type part struct {
 	source
 	*termlist.List
-	errs termlist.Errors // of the terms that the list does not have
+	errs listfile.Errors // of the terms that the list does not have
 }
 
 // readList returns the terms of one list: those of the file, then those that
