@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
+	"github.com/sluicehq/sluice/internal/realdata"
 	"github.com/sluicehq/sluice/internal/slab"
 	"github.com/sluicehq/sluice/operators/fingerprint"
 	"github.com/sluicehq/sluice/operators/language"
@@ -188,7 +189,7 @@ func (m *measured) run(tb testing.TB, rec arrow.Record, spent []int64) {
 func ordinaryPosts(tb testing.TB, size int) []post {
 	tb.Helper()
 	in := madePosts()
-	if _, err := dataFolder(); err == nil {
+	if _, err := realdata.Root(); err == nil {
 		in = realPosts(tb)
 	} else {
 		tb.Logf("ordinary posts are of made-up words: %v", err)

@@ -3,13 +3,9 @@
 package operators_test
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,11 +13,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
+	"github.com/sluicehq/sluice/internal/realdata"
 	"github.com/sluicehq/sluice/internal/slab"
 	"github.com/sluicehq/sluice/operators/fingerprint"
 	"github.com/sluicehq/sluice/operators/language"
@@ -37,26 +32,6 @@ const (
 	benchBatch = 512
 )
 
-// dataDir returns the folder of the test data, or skips.
-func dataDir(tb testing.TB) string {
-	tb.Helper()
-	dir, err := dataFolder()
-	if err != nil {
-		tb.Skipf("no test data: %v; set SLUICE_DATA", err)
-	}
-	return dir
-}
-
-// dataFolder returns the folder of the test data, which may not be there.
-func dataFolder() (string, error) {
-	dir := os.Getenv("SLUICE_DATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "shared", "data")
-	}
-	_, err := os.Stat(dir)
-	return dir, err
-}
-
 // realPosts returns real posts, every 7th of the file's first ones.
 func realPosts(tb testing.TB) []post {
 	tb.Helper()
@@ -66,31 +41,12 @@ func realPosts(tb testing.TB) []post {
 // realPostsOf returns at most n real posts, one of each few of the file's first ones.
 func realPostsOf(tb testing.TB, few, n int) []post {
 	tb.Helper()
-	f, err := os.Open(filepath.Join(dataDir(tb), "posts", "ira_to_2016-06.jsonl.zst"))
-	if err != nil {
-		tb.Skipf("no posts: %v", err)
-	}
-	defer f.Close()
-	z, err := zstd.NewReader(f)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer z.Close()
-	sc := bufio.NewScanner(z)
-	sc.Buffer(nil, 1<<20)
 	var out []post
-	for i := 0; sc.Scan() && len(out) < n; i++ {
-		if i%few != 0 {
-			continue
-		}
-		var p struct{ Text string }
-		if err := json.Unmarshal(sc.Bytes(), &p); err != nil {
-			tb.Fatal(err)
+	for p := range realdata.EachPost(tb, realdata.Posts, few) {
+		if len(out) == n {
+			break
 		}
 		out = append(out, post{text: p.Text})
-	}
-	if err := sc.Err(); err != nil {
-		tb.Fatal(err)
 	}
 	return out
 }

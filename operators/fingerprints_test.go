@@ -3,23 +3,20 @@
 package operators_test
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"math"
 	"math/bits"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/memory"
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/sluicehq/sluice/internal/column"
+	"github.com/sluicehq/sluice/internal/realdata"
 	"github.com/sluicehq/sluice/internal/text"
 	"github.com/sluicehq/sluice/operators/fingerprint"
 	"github.com/sluicehq/sluice/operators/normalize"
@@ -109,11 +106,7 @@ type retweets struct {
 // readRetweets reads the truth, or skips.
 func readRetweets(t *testing.T) *retweets {
 	t.Helper()
-	dir := filepath.Join(dataDir(t), "posts")
-	truth, err := os.ReadFile(filepath.Join(dir, "twitter_v11_retweets.tsv"))
-	if err != nil {
-		t.Skipf("no truth of reposts: %v; set SLUICE_DATA", err)
-	}
+	truth := realdata.Read(t, "posts", "twitter_v11_retweets.tsv")
 	kind := map[string]string{}
 	for line := range strings.Lines(string(truth)) {
 		if f := strings.Split(strings.TrimSpace(line), "\t"); len(f) == 5 {
@@ -133,17 +126,7 @@ func readRetweets(t *testing.T) *retweets {
 		return n
 	}
 	for _, name := range []string{"twitter_v11_train.jsonl.zst", "twitter_v11_test.jsonl.zst"} {
-		f, err := os.Open(filepath.Join(dir, name))
-		if err != nil {
-			t.Skipf("no posts: %v", err)
-		}
-		z, err := zstd.NewReader(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sc := bufio.NewScanner(z)
-		sc.Buffer(nil, 1<<20)
-		for sc.Scan() {
+		for line := range realdata.Lines(t, name) {
 			type tweet struct {
 				ID   string `json:"id_str"`
 				Text string `json:"text"`
@@ -153,7 +136,7 @@ func readRetweets(t *testing.T) *retweets {
 				tweet
 				Parent *tweet `json:"retweeted_status"`
 			}
-			if err := json.Unmarshal(sc.Bytes(), &p); err != nil {
+			if err := json.Unmarshal(line, &p); err != nil {
 				t.Fatal(err)
 			}
 			if p.Parent == nil {
@@ -168,11 +151,6 @@ func readRetweets(t *testing.T) *retweets {
 				r.truncated = append(r.truncated, of)
 			}
 		}
-		if err := sc.Err(); err != nil {
-			t.Fatal(err)
-		}
-		z.Close()
-		f.Close()
 	}
 	return r
 }

@@ -1,15 +1,15 @@
 package operators_test
 
 import (
+	"bytes"
 	"encoding/csv"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"unicode"
 
+	"github.com/sluicehq/sluice/internal/realdata"
 	"github.com/sluicehq/sluice/internal/text/fold"
 )
 
@@ -26,12 +26,7 @@ func wordsOf(s string) []string {
 // characters: its figures are printed and not judged. What is missed of the other
 // kinds are pairs in which a word was also put otherwise than in the original.
 func TestHateCheck(t *testing.T) {
-	f, err := os.Open(filepath.Join(dataDir(t), "labelled", "hatecheck", "test_suite_cases.csv"))
-	if err != nil {
-		t.Skipf("no HateCheck: %v", err)
-	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
+	rows, err := csv.NewReader(bytes.NewReader(realdata.Read(t, "labelled", "hatecheck", "test_suite_cases.csv"))).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}

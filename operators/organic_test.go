@@ -1,9 +1,7 @@
 package operators_test
 
 import (
-	"bufio"
 	"encoding/csv"
-	"encoding/json"
 	"io"
 	"maps"
 	"os"
@@ -12,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
+	"github.com/sluicehq/sluice/internal/realdata"
 )
 
 // organicTerms are words that people use every day, in several languages, many
@@ -33,7 +31,7 @@ var organicTerms = strings.Fields(`attack free crypto winner bomb kill love mone
 // organicPosts returns at least 100,000 posts that nobody disguised for the
 // sake of a test: news of crises, plain tweets, and posts in many languages.
 func organicPosts(t *testing.T) []string {
-	dir := dataDir(t)
+	dir := realdata.Path(t)
 	var out []string
 	files, err := filepath.Glob(filepath.Join(dir, "labelled", "crisislex_t6", "*.csv"))
 	if err != nil || len(files) == 0 {
@@ -43,7 +41,9 @@ func organicPosts(t *testing.T) []string {
 		out = append(out, crisisPosts(t, f)...)
 	}
 	for path, every := range map[string]int{"twitter_v11_train.jsonl.zst": 1, "twitter_v11_test.jsonl.zst": 1, "ira_to_2016-06.jsonl.zst": 60} {
-		out = append(out, linePosts(t, filepath.Join(dir, "posts", path), every)...)
+		for p := range realdata.EachPost(t, path, every) {
+			out = append(out, p.Text)
+		}
 	}
 	return out
 }
@@ -68,38 +68,6 @@ func crisisPosts(t *testing.T, path string) (out []string) {
 			out = append(out, strings.ToValidUTF8(rec[1], "\ufffd"))
 		}
 	}
-}
-
-func linePosts(t *testing.T, path string, every int) (out []string) {
-	f, err := os.Open(path)
-	if err != nil {
-		t.Skipf("no posts: %v", err)
-	}
-	defer f.Close()
-	z, err := zstd.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	sc := bufio.NewScanner(z)
-	sc.Buffer(nil, 1<<20)
-	for i := 0; sc.Scan(); i++ {
-		if i%every != 0 {
-			continue
-		}
-		var p struct {
-			Text     string
-			FullText string `json:"full_text"`
-		}
-		if err := json.Unmarshal(sc.Bytes(), &p); err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, max(p.Text, p.FullText))
-	}
-	if err := sc.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return out
 }
 
 // TestOrganic measures how many organic posts are hit by the view squeezed that

@@ -5,13 +5,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/sluicehq/sluice/internal/model"
 	"github.com/sluicehq/sluice/internal/model/train"
+	"github.com/sluicehq/sluice/internal/realdata"
 )
 
 const maxSize = 2 << 20
@@ -83,13 +83,7 @@ func TestCard(t *testing.T) {
 
 func load(t *testing.T, c *train.Config) (out []*train.Loaded) {
 	t.Helper()
-	if os.Getenv("SLUICE_DATA") == "" {
-		dir := filepath.Join("..", "..", "..", "shared", "data")
-		if _, err := os.Stat(dir); err != nil {
-			t.Skipf("no test data: %v; set SLUICE_DATA", err)
-		}
-		t.Setenv("SLUICE_DATA", dir)
-	}
+	t.Setenv("SLUICE_DATA", realdata.Path(t)) // which the inputs' paths begin with
 	for i := range c.Inputs {
 		l, err := c.Load(".", &c.Inputs[i])
 		if err != nil {

@@ -1,16 +1,15 @@
 package hashbank
 
 import (
-	"bufio"
 	"cmp"
 	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sluicehq/sluice/internal/realdata"
 )
 
 func sorted(ms []Match) []Match {
@@ -181,19 +180,10 @@ func FuzzFind(f *testing.F) {
 // readPDQ returns the hashes of a file of the conformance data, or skips.
 func readPDQ(t *testing.T, name string) (out []uint64) {
 	t.Helper()
-	dir := os.Getenv("SLUICE_DATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "data")
-	}
-	f, err := os.Open(filepath.Join(dir, "conformance", "pdq", name))
-	if err != nil {
-		t.Skipf("no conformance data: %v; set SLUICE_DATA", err)
-	}
-	defer f.Close()
-	for sc := bufio.NewScanner(f); sc.Scan(); {
-		raw, err := hex.DecodeString(strings.TrimSpace(sc.Text()))
+	for line := range strings.Lines(string(realdata.Read(t, "conformance", "pdq", name))) {
+		raw, err := hex.DecodeString(strings.TrimSpace(line))
 		if err != nil || len(raw) != 32 {
-			t.Fatalf("%q: %v", sc.Text(), err)
+			t.Fatalf("%q: %v", line, err)
 		}
 		for ; len(raw) > 0; raw = raw[8:] {
 			out = append(out, binary.BigEndian.Uint64(raw))

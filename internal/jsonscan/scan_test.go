@@ -7,20 +7,9 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
-)
 
-// dataDir returns the folder of shared test data, or skips the test.
-func dataDir(t testing.TB, parts ...string) string {
-	root := os.Getenv("SLUICE_DATA")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared", "data")
-	}
-	dir := filepath.Join(append([]string{root}, parts...)...)
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no test data: set SLUICE_DATA (looked for %s)", dir)
-	}
-	return dir
-}
+	"github.com/sluicehq/sluice/internal/realdata"
+)
 
 // either lists what we do with the files of JSONTestSuite for which RFC 8259
 // leaves the choice: true is accepted.
@@ -48,7 +37,7 @@ var either = map[string]bool{
 }
 
 func TestJSONTestSuite(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(dataDir(t, "formats", "json_test_suite", "test_parsing"), "*.json"))
+	files, err := filepath.Glob(filepath.Join(realdata.Path(t, "formats", "json_test_suite", "test_parsing"), "*.json"))
 	if err != nil || len(files) < 300 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/model"
 	"github.com/sluicehq/sluice/internal/model/train"
+	"github.com/sluicehq/sluice/internal/realdata"
 	"github.com/sluicehq/sluice/operators/fingerprint"
 	"github.com/sluicehq/sluice/operators/normalize"
 	"github.com/sluicehq/sluice/operators/rules"
@@ -181,14 +182,7 @@ func TestSameAsTrainer(t *testing.T) {
 // TestSameAsTrainerOnRealPosts is TestSameAsTrainer with the shipped model on
 // posts that people wrote.
 func TestSameAsTrainerOnRealPosts(t *testing.T) {
-	dir := os.Getenv("SLUICE_DATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "data")
-	}
-	text, err := os.ReadFile(filepath.Join(dir, "labelled", "tweeteval", "hate", "val_text.txt"))
-	if err != nil {
-		t.Skipf("no test data: %v; set SLUICE_DATA", err)
-	}
+	text := realdata.Read(t, "labelled", "tweeteval", "hate", "val_text.txt")
 	data, err := os.ReadFile(filepath.Join("..", "..", "deploy", "models", "abuse.slm"))
 	if err != nil {
 		t.Fatal(err)

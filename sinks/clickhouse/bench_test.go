@@ -1,12 +1,10 @@
 package clickhouse
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
-	"io"
+	"iter"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,8 +12,8 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/memory"
-	"github.com/klauspost/compress/zstd"
 
+	"github.com/sluicehq/sluice/internal/realdata"
 	"github.com/sluicehq/sluice/pipeline"
 )
 
@@ -26,21 +24,8 @@ func benchFields() []arrow.Field { return extraFields()[:9] }
 // of batch rows.
 func realEpochs(tb testing.TB, epochs, rows, batch int) [][]pipeline.Batch {
 	tb.Helper()
-	dir := os.Getenv("SLUICE_DATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "data")
-	}
-	file, err := os.Open(filepath.Join(dir, "posts", "ira_to_2016-06.jsonl.zst"))
-	if err != nil {
-		tb.Skipf("no real posts: %v (set SLUICE_DATA)", err)
-	}
-	defer file.Close()
-	z, err := zstd.NewReader(file)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer z.Close()
-	lines := bufio.NewReaderSize(z, 1<<20)
+	lines, stop := iter.Pull(realdata.Lines(tb, realdata.Posts))
+	defer stop()
 	schema := pipeline.PostsSchema(benchFields()...)
 	f := newFiller(7)
 	var out [][]pipeline.Batch
@@ -54,13 +39,13 @@ func realEpochs(tb testing.TB, epochs, rows, batch int) [][]pipeline.Batch {
 	return out
 }
 
-func realRecord(tb testing.TB, lines *bufio.Reader, f *filler, schema *arrow.Schema, rows int) arrow.Record {
+func realRecord(tb testing.TB, lines func() ([]byte, bool), f *filler, schema *arrow.Schema, rows int) arrow.Record {
 	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 	defer b.Release()
 	for range rows {
-		line, err := lines.ReadBytes('\n')
-		if err != nil && err != io.EOF {
-			tb.Fatal(err)
+		line, ok := lines()
+		if !ok {
+			tb.Fatal("there are fewer real posts")
 		}
 		var post struct {
 			ID, Text, Lang, Kind string
@@ -83,7 +68,7 @@ func realRecord(tb testing.TB, lines *bufio.Reader, f *filler, schema *arrow.Sch
 			case *array.StringBuilder:
 				fb.Append(map[string]string{
 					"id": post.ID, "text": post.Text, "lang": post.Lang, "kind": post.Kind, "author_id": post.Author.ID,
-					"author_handle": post.Author.Handle, "platform": "made-up", "source": "ira_to_2016-06.jsonl.zst",
+					"author_handle": post.Author.Handle, "platform": "made-up", "source": realdata.Posts,
 				}[field.Name])
 			case *array.TimestampBuilder:
 				if field.Nullable {

@@ -1,58 +1,26 @@
 package decode_test
 
 import (
-	"bufio"
 	"bytes"
-	"io"
-	"os"
-	"path/filepath"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
-
+	"github.com/sluicehq/sluice/internal/realdata"
 	"github.com/sluicehq/sluice/internal/slab"
 	"github.com/sluicehq/sluice/pipeline"
 	"github.com/sluicehq/sluice/sources/decode"
 )
 
-// dataFile returns the path of a file of the shared test data, or skips.
-func dataFile(t testing.TB, parts ...string) string {
-	t.Helper()
-	root := os.Getenv("SLUICE_DATA")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared", "data")
-	}
-	path := filepath.Join(append([]string{root}, parts...)...)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("no test data: set SLUICE_DATA (looked for %s)", path)
-	}
-	return path
-}
-
-// lines returns the first n lines of a zstd file, all for n < 0.
-func lines(t testing.TB, path string, n int) []byte {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := zstd.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
+// lines returns the first n lines of a file of posts, all for n < 0.
+func lines(tb testing.TB, file string, n int) []byte {
+	tb.Helper()
 	var out bytes.Buffer
-	r := bufio.NewReaderSize(z, 1<<20)
-	for i := 0; i != n; i++ {
-		line, err := r.ReadBytes('\n')
-		out.Write(line)
-		if err == io.EOF {
+	for line := range realdata.Lines(tb, file) {
+		if n == 0 {
 			break
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		n--
+		out.Write(line)
+		out.WriteByte('\n')
 	}
 	return out.Bytes()
 }
@@ -104,10 +72,10 @@ func benchmark(b *testing.B, format string, data []byte) {
 
 // BenchmarkPlain decodes the first 100,000 real posts in our own format.
 func BenchmarkPlain(b *testing.B) {
-	benchmark(b, "plain", lines(b, dataFile(b, "posts", "ira_to_2016-06.jsonl.zst"), 100_000))
+	benchmark(b, "plain", lines(b, realdata.Posts, 100_000))
 }
 
 // BenchmarkTwitterV1 decodes raw Twitter objects, of about 5.7 KB each.
 func BenchmarkTwitterV1(b *testing.B) {
-	benchmark(b, "twitter_v1", lines(b, dataFile(b, "posts", "twitter_v11_test.jsonl.zst"), -1))
+	benchmark(b, "twitter_v1", lines(b, "twitter_v11_test.jsonl.zst", -1))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/sluicehq/sluice/internal/realdata"
 	"github.com/sluicehq/sluice/pipeline"
 	"github.com/sluicehq/sluice/sources/decode"
 )
@@ -60,7 +61,7 @@ func strs(a *array.String) []string {
 
 // TestRealPlain compares real posts with what encoding/json reads.
 func TestRealPlain(t *testing.T) {
-	data := lines(t, dataFile(t, "posts", "ira_to_2016-06.jsonl.zst"), 50_000)
+	data := lines(t, realdata.Posts, 50_000)
 	got, rejected := columns(t, "plain", data)
 	if len(rejected) != 0 || len(got["id"]) != 50_000 {
 		t.Fatalf("%d posts, %v", len(got["id"]), rejected)
@@ -82,8 +83,8 @@ func TestRealPlain(t *testing.T) {
 
 // TestRealTwitter reads raw v1.1 objects; retweets are known from elsewhere.
 func TestRealTwitter(t *testing.T) {
-	data := lines(t, dataFile(t, "posts", "twitter_v11_test.jsonl.zst"), -1)
-	truth, err := os.ReadFile(dataFile(t, "posts", "twitter_v11_retweets.tsv"))
+	data := lines(t, "twitter_v11_test.jsonl.zst", -1)
+	truth, err := os.ReadFile(realdata.Path(t, "posts", "twitter_v11_retweets.tsv"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +112,7 @@ func TestRealTwitter(t *testing.T) {
 func TestRealSearch(t *testing.T) {
 	var texts [][]string
 	for _, name := range []string{"twitter.json", "twitterescaped.json"} {
-		b, err := os.ReadFile(dataFile(t, "formats", "simdjson", name))
+		b, err := os.ReadFile(realdata.Path(t, "formats", "simdjson", name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +142,7 @@ func TestRealSearch(t *testing.T) {
 
 // TestRealJetstream reads sample events: posts are posts, the rest is not.
 func TestRealJetstream(t *testing.T) {
-	b, err := os.ReadFile(dataFile(t, "formats", "jetstream_samples", "real_events.jsonl"))
+	b, err := os.ReadFile(realdata.Path(t, "formats", "jetstream_samples", "real_events.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +154,7 @@ func TestRealJetstream(t *testing.T) {
 
 // TestRealMastodon reads every status in the recordings.
 func TestRealMastodon(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(dataFile(t, "formats", "mastodon_fixtures", "tests", "cassettes"), "*.yaml"))
+	files, err := filepath.Glob(filepath.Join(realdata.Path(t, "formats", "mastodon_fixtures", "tests", "cassettes"), "*.yaml"))
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"go.uber.org/goleak"
 
+	"github.com/sluicehq/sluice/internal/realdata"
 	"github.com/sluicehq/sluice/pipeline"
 )
 
@@ -485,14 +486,7 @@ func TestConfig(t *testing.T) {
 // TestRealEvents reads real events, each of which has an identity of its own,
 // which does not depend on the server's time.
 func TestRealEvents(t *testing.T) {
-	dir := os.Getenv("SLUICE_DATA")
-	if dir == "" {
-		t.Skip("SLUICE_DATA is not set")
-	}
-	data, err := os.ReadFile(filepath.Join(dir, "formats", "jetstream_samples", "real_events.jsonl"))
-	if err != nil {
-		t.Skip(err)
-	}
+	data := realdata.Read(t, "formats", "jetstream_samples", "real_events.jsonl")
 	f := newServer(t, 0)
 	seen := map[identity]bool{}
 	n := 0

@@ -2,24 +2,12 @@ package train
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-// dataDir returns the folder of the test data, or skips.
-func dataDir(tb testing.TB) string {
-	tb.Helper()
-	dir := os.Getenv("SLUICE_DATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "..", "shared", "data")
-	}
-	if _, err := os.Stat(dir); err != nil {
-		tb.Skipf("no test data: %v; set SLUICE_DATA", err)
-	}
-	return dir
-}
+	"github.com/sluicehq/sluice/internal/realdata"
+)
 
 // tweeteval is the config that learns one task of TweetEval from its train part
 // and measures it on its val part and on the tweets of crises.
@@ -57,7 +45,7 @@ func crises(tb testing.TB, c *Config, dir string) {
 // train, but this test was run, and so val was seen, several times on the way:
 // its figures may be a little better than those of posts that nobody has seen.
 func TestTweetEval(t *testing.T) {
-	dir := dataDir(t)
+	dir := realdata.Path(t)
 	for _, task := range []string{"offensive", "hate"} {
 		t.Run(task, func(t *testing.T) {
 			c := tweeteval(task)

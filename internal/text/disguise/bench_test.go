@@ -1,65 +1,23 @@
 package disguise
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
+	"github.com/sluicehq/sluice/internal/realdata"
 )
 
-// dataDir returns the folder of the test data, or skips.
-func dataDir(tb testing.TB) string {
+// posts returns the texts of every n-th post of a file, at most so many.
+func posts(tb testing.TB, file string, n, most int) (out []string) {
 	tb.Helper()
-	dir := os.Getenv("SLUICE_DATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "..", "shared", "data")
-	}
-	if _, err := os.Stat(dir); err != nil {
-		tb.Skipf("no test data: %v; set SLUICE_DATA", err)
-	}
-	return dir
-}
-
-// posts returns the texts of every n-th line of a file of posts, at most max.
-func posts(tb testing.TB, path string, n, most int) (out []string) {
-	tb.Helper()
-	f, err := os.Open(filepath.Join(dataDir(tb), "posts", path))
-	if err != nil {
-		tb.Skipf("no posts: %v", err)
-	}
-	defer f.Close()
-	z, err := zstd.NewReader(f)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer z.Close()
-	sc := bufio.NewScanner(z)
-	sc.Buffer(nil, 1<<20)
-	for i := 0; sc.Scan() && len(out) < most; i++ {
-		if i%n != 0 {
-			continue
-		}
-		var p struct {
-			Text     string
-			FullText string `json:"full_text"`
-		}
-		if err := json.Unmarshal(sc.Bytes(), &p); err != nil {
-			tb.Fatal(err)
-		}
-		if p.Text == "" {
-			p.Text = p.FullText
+	for p := range realdata.EachPost(tb, file, n) {
+		if len(out) == most {
+			break
 		}
 		out = append(out, p.Text)
-	}
-	if err := sc.Err(); err != nil {
-		tb.Fatal(err)
 	}
 	return out
 }
@@ -81,7 +39,7 @@ func manyTerms(n int) []string {
 // BenchmarkReal measures the scan by itself, and with the search of 10,000
 // terms, on real posts. One operation is one post.
 func BenchmarkReal(b *testing.B) {
-	texts := posts(b, "ira_to_2016-06.jsonl.zst", 7, 1<<15)
+	texts := posts(b, realdata.Posts, 7, 1<<15)
 	size := 0
 	for _, t := range texts {
 		size += len(t)

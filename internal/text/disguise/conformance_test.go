@@ -2,14 +2,14 @@ package disguise
 
 import (
 	"bufio"
+	"bytes"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/sluicehq/sluice/internal/realdata"
 	"github.com/sluicehq/sluice/internal/text/disguise/kind"
 	"github.com/sluicehq/sluice/internal/text/fold"
 )
@@ -17,13 +17,8 @@ import (
 // prototypes reads confusables.txt of UTS #39.
 func prototypes(t *testing.T) map[rune]string {
 	t.Helper()
-	f, err := os.Open(filepath.Join(dataDir(t), "conformance", "ucd", "confusables.txt"))
-	if err != nil {
-		t.Skipf("no conformance data: %v; set SLUICE_DATA", err)
-	}
-	defer f.Close()
 	out := map[rune]string{}
-	sc := bufio.NewScanner(f)
+	sc := bufio.NewScanner(bytes.NewReader(realdata.Read(t, "conformance", "ucd", "confusables.txt")))
 	for sc.Scan() {
 		line, _, _ := strings.Cut(sc.Text(), "#")
 		fields := strings.Split(strings.TrimPrefix(line, "\ufeff"), ";")

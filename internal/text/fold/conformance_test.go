@@ -3,28 +3,19 @@ package fold
 import (
 	"bufio"
 	"bytes"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/sluicehq/sluice/internal/realdata"
 )
 
 // lines calls f for each line of a file of the conformance data, cut at ';', or
 // skips.
 func lines(t *testing.T, path string, f func(fields []string)) {
 	t.Helper()
-	dir := os.Getenv("SLUICE_DATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "..", "shared", "data")
-	}
-	file, err := os.Open(filepath.Join(dir, "conformance", path))
-	if err != nil {
-		t.Skipf("no conformance data: %v; set SLUICE_DATA", err)
-	}
-	defer file.Close()
-	sc := bufio.NewScanner(file)
+	sc := bufio.NewScanner(bytes.NewReader(realdata.Read(t, "conformance", path)))
 	for sc.Scan() {
 		line, _, _ := strings.Cut(sc.Text(), "#")
 		if fields := strings.Split(line, ";"); len(fields) > 2 {

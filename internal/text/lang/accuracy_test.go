@@ -1,9 +1,7 @@
 package lang
 
 import (
-	"bufio"
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -12,23 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
-
+	"github.com/sluicehq/sluice/internal/realdata"
 	"github.com/sluicehq/sluice/internal/text/lang/script"
 )
-
-// dataDir returns the folder of the test data, or skips.
-func dataDir(tb testing.TB) string {
-	tb.Helper()
-	dir := os.Getenv("SLUICE_DATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "..", "shared", "data")
-	}
-	if _, err := os.Stat(dir); err != nil {
-		tb.Skipf("no test data: %v; set SLUICE_DATA", err)
-	}
-	return dir
-}
 
 // sample is a post and the language that it is in.
 type sample struct{ lang, text string }
@@ -69,7 +53,7 @@ func lines(tb testing.TB, path string) []string {
 
 // labelled returns the posts whose language their data sets say, by set.
 func labelled(tb testing.TB) map[string][]sample {
-	dir := filepath.Join(dataDir(tb), "labelled")
+	dir := realdata.Path(tb, "labelled")
 	out := map[string][]sample{}
 	add := func(set, lang string, texts []string) {
 		for _, t := range texts {
@@ -104,28 +88,9 @@ var platformNames = map[string]string{
 // platform returns every n-th of the real posts, with the language that the
 // platform guessed.
 func platform(tb testing.TB, n int) (out []sample) {
-	f, err := os.Open(filepath.Join(dataDir(tb), "posts", "ira_to_2016-06.jsonl.zst"))
-	if err != nil {
-		tb.Skipf("no posts: %v", err)
-	}
-	defer f.Close()
-	z, err := zstd.NewReader(f)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer z.Close()
-	sc := bufio.NewScanner(z)
-	sc.Buffer(nil, 1<<20)
-	for i := 0; sc.Scan(); i++ {
-		if i%n != 0 {
-			continue
-		}
-		var p struct{ Text, Lang string }
-		if err := json.Unmarshal(sc.Bytes(), &p); err != nil {
-			tb.Fatal(err)
-		}
-		if p.Lang = platformNames[p.Lang]; p.Lang != "" {
-			out = append(out, sample{p.Lang, p.Text})
+	for p := range realdata.EachPost(tb, realdata.Posts, n) {
+		if lang := platformNames[p.Lang]; lang != "" {
+			out = append(out, sample{lang, p.Text})
 		}
 	}
 	return out

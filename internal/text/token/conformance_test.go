@@ -5,29 +5,15 @@ import (
 	"iter"
 	"maps"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
+	"github.com/sluicehq/sluice/internal/realdata"
 	"github.com/sluicehq/sluice/internal/text"
 	"github.com/sluicehq/sluice/internal/text/fold"
 )
-
-// conformance returns the path of a file of the conformance data, or skips.
-func conformance(t *testing.T, path ...string) string {
-	t.Helper()
-	dir := os.Getenv("SLUICE_DATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "..", "shared", "data")
-	}
-	name := filepath.Join(append([]string{dir, "conformance"}, path...)...)
-	if _, err := os.Stat(name); err != nil {
-		t.Skipf("no conformance data: %v; set SLUICE_DATA", err)
-	}
-	return name
-}
 
 func mapKeys[K comparable, V any](m map[K]V) iter.Seq[K] { return maps.Keys(m) }
 
@@ -41,7 +27,7 @@ const (
 // Unicode 17): each fully-qualified sequence is one token, alone and beside
 // others, and the same token without its variation selectors.
 func TestEmoji(t *testing.T) {
-	file, err := os.Open(conformance(t, "ucd", "emoji-test.txt"))
+	file, err := os.Open(realdata.Path(t, "conformance", "ucd", "emoji-test.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}

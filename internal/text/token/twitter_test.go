@@ -10,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/sluicehq/sluice/internal/realdata"
 	"github.com/sluicehq/sluice/internal/text"
 	"github.com/sluicehq/sluice/internal/text/fold"
 )
@@ -65,7 +66,7 @@ var twitterKinds = map[string]text.Kind{
 // description | reason"; a case that differs and is not listed is a failure, and
 // so is one that is listed and does not differ.
 func TestTwitter(t *testing.T) {
-	data, err := os.ReadFile(conformance(t, "twitter_text_conformance", "conformance", "extract.yml"))
+	data, err := os.ReadFile(realdata.Path(t, "conformance", "twitter_text_conformance", "conformance", "extract.yml"))
 	if err != nil {
 		t.Fatal(err)
 	}

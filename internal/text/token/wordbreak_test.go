@@ -9,6 +9,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/sluicehq/sluice/internal/realdata"
 	"github.com/sluicehq/sluice/internal/text"
 	"github.com/sluicehq/sluice/internal/text/fold"
 	"github.com/sluicehq/sluice/internal/text/token/class"
@@ -20,7 +21,7 @@ import (
 // differs is what the package comment says, by rule of UAX #29, and the counts
 // are pinned so that a change is seen.
 func TestWordBreak(t *testing.T) {
-	file, err := os.Open(conformance(t, "ucd_break_tests", "WordBreakTest.txt"))
+	file, err := os.Open(realdata.Path(t, "conformance", "ucd_break_tests", "WordBreakTest.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
