@@ -51,7 +51,7 @@ func cutGraph(spec *config.Spec, g *graph.Graph, log *slog.Logger) (*cut, error)
 	}
 	c.topic = kafkasink.Topic{Name: c.cfg.Topic, Partitions: c.cfg.Partitions, Replication: c.cfg.Replication, Retention: c.cfg.Retention}
 	bc := pipeline.BuildContext{Pipeline: spec.Pipeline, Name: n.Name, Dir: spec.Dir, Mem: g.Mem, Logger: log.With("component", n.Name)}
-	into, err := kafkasink.NewWhole(bc, c.sink(), pipeline.Schemas{pipeline.Posts: n.Out})
+	into, err := kafkasink.NewSealed(bc, c.sink(), pipeline.Schemas{pipeline.Posts: n.Out})
 	if err != nil {
 		return nil, component.Locate(err)
 	}

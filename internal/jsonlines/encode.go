@@ -2,9 +2,8 @@
 // member a column, in the order of the schema.
 //
 // Timestamps are RFC 3339 in UTC with milliseconds; nulls, NaN and infinities
-// are null; a column named a.b is a member named "a.b". Transient columns are
-// left out. Bytes that are not UTF-8 become U+FFFD, so that every line is valid
-// JSON whatever a post holds.
+// are null; a column named a.b is a member named "a.b". Bytes that are
+// not UTF-8 become U+FFFD, so that every line is valid JSON whatever a post holds.
 package jsonlines
 
 import (
@@ -15,8 +14,6 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
-
-	"github.com/sluicehq/sluice/pipeline"
 )
 
 // kind says how a value is printed.
@@ -72,9 +69,6 @@ func New(schema *arrow.Schema, name, value string) (*Encoder, error) {
 		e.prefix = AppendString(append(e.prefix, ':'), value)
 	}
 	for i, f := range schema.Fields() {
-		if pipeline.IsTransient(f) {
-			continue
-		}
 		c := column{index: i, key: append(AppendString(nil, f.Name), ':')}
 		dt := f.Type
 		if l, ok := dt.(*arrow.ListType); ok {

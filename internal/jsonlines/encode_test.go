@@ -28,7 +28,6 @@ func TestEncodeGolden(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{
 		field("text", arrow.BinaryTypes.String),
 		field("raw", arrow.BinaryTypes.Binary),
-		pipeline.Transient(field("hidden", arrow.BinaryTypes.String)),
 		nullable(field("followers", arrow.PrimitiveTypes.Int64)),
 		field("at", pipeline.Timestamp),
 		field("hash", arrow.PrimitiveTypes.Uint64),
@@ -42,20 +41,19 @@ func TestEncodeGolden(t *testing.T) {
 	row := func(text, raw string, followers *int64, at int64, hash uint64, score float32, ok bool, starts []uint32, tags []string) {
 		b.Field(0).(*array.StringBuilder).Append(text)
 		b.Field(1).(*array.BinaryBuilder).Append([]byte(raw))
-		b.Field(2).(*array.StringBuilder).Append("hidden")
 		if followers == nil {
-			b.Field(3).AppendNull()
+			b.Field(2).AppendNull()
 		} else {
-			b.Field(3).(*array.Int64Builder).Append(*followers)
+			b.Field(2).(*array.Int64Builder).Append(*followers)
 		}
-		b.Field(4).(*array.TimestampBuilder).Append(arrow.Timestamp(at))
-		b.Field(5).(*array.Uint64Builder).Append(hash)
-		b.Field(6).(*array.Float32Builder).Append(score)
-		b.Field(7).(*array.BooleanBuilder).Append(ok)
+		b.Field(3).(*array.TimestampBuilder).Append(arrow.Timestamp(at))
+		b.Field(4).(*array.Uint64Builder).Append(hash)
+		b.Field(5).(*array.Float32Builder).Append(score)
+		b.Field(6).(*array.BooleanBuilder).Append(ok)
+		b.Field(7).(*array.ListBuilder).Append(true)
+		b.Field(7).(*array.ListBuilder).ValueBuilder().(*array.Uint32Builder).AppendValues(starts, nil)
 		b.Field(8).(*array.ListBuilder).Append(true)
-		b.Field(8).(*array.ListBuilder).ValueBuilder().(*array.Uint32Builder).AppendValues(starts, nil)
-		b.Field(9).(*array.ListBuilder).Append(true)
-		b.Field(9).(*array.ListBuilder).ValueBuilder().(*array.StringBuilder).AppendValues(tags, nil)
+		b.Field(8).(*array.ListBuilder).ValueBuilder().(*array.StringBuilder).AppendValues(tags, nil)
 	}
 	n := int64(-7)
 	row("skipped by the slice", "", nil, 0, 0, 0, false, []uint32{9, 9, 9}, []string{"x"})

@@ -20,14 +20,10 @@ type column struct {
 	omittable bool
 }
 
-// storedColumns lists the columns of schema that are stored: all but the
-// transient ones. types overrides the ClickHouse type of columns by name.
+// storedColumns lists the columns of schema. types overrides the ClickHouse type of columns by name.
 func storedColumns(schema *arrow.Schema, types map[string]string) ([]column, error) {
 	var out []column
 	for i, f := range schema.Fields() {
-		if pipeline.IsTransient(f) {
-			continue
-		}
 		if err := checkColumnName(f.Name); err != nil {
 			return nil, err
 		}

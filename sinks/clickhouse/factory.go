@@ -87,7 +87,7 @@ func checkOverrides(types map[string]string, schema *arrow.Schema) error {
 		switch i := schema.FieldIndices(name); {
 		case base[name]:
 			return &pipeline.FieldError{Path: "columns." + name, Err: fmt.Errorf("%q is a column of every posts table, with a type of its own: leave it out", name)}
-		case len(i) == 0 || pipeline.IsTransient(schema.Field(i[0])):
+		case len(i) == 0:
 			return &pipeline.FieldError{Path: "columns." + name, Err: fmt.Errorf("no step or source stores a column %q: leave it out, or add the column", name)}
 		}
 	}

@@ -125,7 +125,6 @@ func (b *logBuffer) Write(p []byte) (int, error) {
 // extraFields are what steps and the config add to the posts in tests.
 func extraFields() []arrow.Field {
 	return []arrow.Field{
-		pipeline.Transient(arrow.Field{Name: pipeline.ColTextFolded, Type: arrow.BinaryTypes.String}),
 		{Name: pipeline.ColTokenCount, Type: arrow.PrimitiveTypes.Uint32},
 		{Name: pipeline.ColURLDomains, Type: pipeline.ListOf(arrow.BinaryTypes.String)},
 		{Name: pipeline.ColTextHash, Type: arrow.PrimitiveTypes.Uint64},
@@ -134,7 +133,6 @@ func extraFields() []arrow.Field {
 		{Name: pipeline.ColHitTerm, Type: pipeline.ListOf(arrow.BinaryTypes.String)},
 		{Name: pipeline.ColHitStart, Type: pipeline.ListOf(arrow.PrimitiveTypes.Uint32)},
 		{Name: pipeline.ColHitEnd, Type: pipeline.ListOf(arrow.PrimitiveTypes.Uint32)},
-		pipeline.Transient(arrow.Field{Name: "match.terms", Type: arrow.PrimitiveTypes.Int32}),
 		{Name: "score.abuse", Type: arrow.PrimitiveTypes.Float32},
 		{Name: "author_posts_1m", Type: arrow.PrimitiveTypes.Int64},
 		{Name: "region", Type: arrow.BinaryTypes.String, Nullable: true},

@@ -17,7 +17,6 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/sluicehq/sluice/internal/jsonlines"
-	"github.com/sluicehq/sluice/pipeline"
 )
 
 // flushAt is the size of what is gathered before it is written.
@@ -86,37 +85,24 @@ func (l *lines) write(w io.Writer, records []arrow.Record) error {
 	return nil
 }
 
-// stored selects the columns of records that sinks store.
-type stored struct {
-	schema *arrow.Schema
-	index  []int
-	width  int
-}
+// plain is the schema of a file: columns without the pipeline's own metadata.
+type plain struct{ schema *arrow.Schema }
 
-func newStored(schema *arrow.Schema) stored {
-	s := stored{width: schema.NumFields()}
-	var fields []arrow.Field
-	for i, f := range schema.Fields() {
-		if !pipeline.IsTransient(f) {
-			s.index = append(s.index, i)
-			fields = append(fields, arrow.Field{Name: f.Name, Type: f.Type, Nullable: f.Nullable})
-		}
+func newPlain(schema *arrow.Schema) plain {
+	fields := schema.Fields()
+	for i, f := range fields {
+		fields[i] = arrow.Field{Name: f.Name, Type: f.Type, Nullable: f.Nullable}
 	}
-	s.schema = arrow.NewSchema(fields, nil)
-	return s
+	return plain{arrow.NewSchema(fields, nil)}
 }
 
-// each calls write with the stored columns of each record.
-func (s stored) each(records []arrow.Record, write func(arrow.Record) error) error {
+// each calls write with each record as one of the plain schema.
+func (s plain) each(records []arrow.Record, write func(arrow.Record) error) error {
 	for _, rec := range records {
-		if int(rec.NumCols()) != s.width {
-			return fmt.Errorf("a batch has %d columns, the plan has %d", rec.NumCols(), s.width)
+		if int(rec.NumCols()) != s.schema.NumFields() {
+			return fmt.Errorf("a batch has %d columns, the plan has %d", rec.NumCols(), s.schema.NumFields())
 		}
-		cols := make([]arrow.Array, len(s.index))
-		for i, at := range s.index {
-			cols[i] = rec.Column(at)
-		}
-		out := array.NewRecord(s.schema, cols, rec.NumRows())
+		out := array.NewRecord(s.schema, rec.Columns(), rec.NumRows())
 		err := write(out)
 		out.Release()
 		if err != nil {
@@ -129,14 +115,14 @@ func (s stored) each(records []arrow.Record, write func(arrow.Record) error) err
 // stream appends to an Arrow IPC stream: the schema once, then batches. There
 // is no end mark: a stream may end with its file.
 type stream struct {
-	stored
+	plain
 	opts []ipc.Option
 	head []byte // the encoded schema
 	hash string
 }
 
 func newStream(schema *arrow.Schema, compression string) (*stream, error) {
-	s := &stream{stored: newStored(schema)}
+	s := &stream{plain: newPlain(schema)}
 	s.opts = []ipc.Option{ipc.WithSchema(s.schema)}
 	if compression == "zstd" {
 		s.opts = append(s.opts, ipc.WithZstd())
@@ -195,7 +181,7 @@ func (s *skipWriter) flush() error {
 
 // table writes Parquet files, each a whole epoch.
 type table struct {
-	stored
+	plain
 	props *parquet.WriterProperties
 	buf   bytes.Buffer
 }
@@ -205,7 +191,7 @@ func newTable(schema *arrow.Schema, compression string) *table {
 		"none": compress.Codecs.Uncompressed, "gzip": compress.Codecs.Gzip, "zstd": compress.Codecs.Zstd,
 	}[compression]
 	return &table{
-		stored: newStored(schema),
+		plain: newPlain(schema),
 		props: parquet.NewWriterProperties(parquet.WithCompression(codec), parquet.WithDictionaryDefault(true),
 			parquet.WithCreatedBy("sluice"), parquet.WithVersion(parquet.V2_LATEST)),
 	}

@@ -170,7 +170,6 @@ func testSchema() *arrow.Schema {
 	return arrow.NewSchema([]arrow.Field{
 		{Name: "id", Type: arrow.BinaryTypes.String},
 		{Name: "created_at", Type: pipeline.Timestamp},
-		pipeline.Transient(arrow.Field{Name: "scratch", Type: arrow.PrimitiveTypes.Int32}),
 		{Name: "n", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
 		{Name: "hits.term", Type: pipeline.ListOf(arrow.BinaryTypes.String)},
 	}, nil)

@@ -116,32 +116,31 @@ settings and at the topic. While the brokers are away, the sink waits, and the p
 }
 
 type plan struct {
-	cfg   Config
-	bc    pipeline.BuildContext
-	in    pipeline.Schemas
-	whole bool // columns are written too that sinks do not store
+	cfg    Config
+	bc     pipeline.BuildContext
+	in     pipeline.Schemas
+	sealed bool // see NewSealed
 }
 
 func newPlan(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas) (pipeline.SinkPlan, error) {
 	return makePlan(bc, cfg, in, false)
 }
 
-// NewWhole plans a sink that writes all columns, those too that sinks do not
-// store, and seals each message (see kafka.Seal): for what reads them is the
-// next part of the same pipeline.
-func NewWhole(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas) (pipeline.SinkPlan, error) {
+// NewSealed plans a sink that seals each message (see kafka.Seal): for what reads
+// them is the next part of the same pipeline.
+func NewSealed(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas) (pipeline.SinkPlan, error) {
 	return makePlan(bc, cfg, in, true)
 }
 
-func makePlan(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas, whole bool) (pipeline.SinkPlan, error) {
+func makePlan(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas, sealed bool) (pipeline.SinkPlan, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	if bc.Mem == nil {
 		bc.Mem = memory.DefaultAllocator
 	}
-	p := &plan{cfg: *cfg, bc: bc, in: in, whole: whole}
-	if _, err := newOutputs(cfg, in, whole); err != nil {
+	p := &plan{cfg: *cfg, bc: bc, in: in, sealed: sealed}
+	if _, err := newOutputs(cfg, in, sealed); err != nil {
 		return nil, err
 	}
 	settings := p.settings(nil)
@@ -155,7 +154,7 @@ func makePlan(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas, whole 
 }
 
 func (p *plan) New() (pipeline.Sink, error) {
-	outputs, err := newOutputs(&p.cfg, p.in, p.whole)
+	outputs, err := newOutputs(&p.cfg, p.in, p.sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +227,7 @@ func (c *Config) topics(in pipeline.Schemas) (out [pipeline.NumStreams]string) {
 }
 
 // newOutputs finds the columns of each stream and makes its encoder.
-func newOutputs(cfg *Config, in pipeline.Schemas, whole bool) (out [pipeline.NumStreams]*output, err error) {
+func newOutputs(cfg *Config, in pipeline.Schemas, sealed bool) (out [pipeline.NumStreams]*output, err error) {
 	topics := cfg.topics(in)
 	streams := 0
 	for _, topic := range topics {
@@ -246,7 +245,7 @@ func newOutputs(cfg *Config, in pipeline.Schemas, whole bool) (out [pipeline.Num
 		if streams > 1 && !strings.Contains(cfg.Topic, "{stream}") {
 			tag = "stream"
 		}
-		if err := o.init(cfg, schema, tag, whole); err != nil {
+		if err := o.init(cfg, schema, tag, sealed); err != nil {
 			errs = append(errs, err)
 		}
 		out[i] = o

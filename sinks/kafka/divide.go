@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	client "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
@@ -52,7 +53,7 @@ func (d *divider) add(rec arrow.Record, row int) error {
 		}
 		d.rows[at] = append(d.rows[at], i)
 	}
-	whole := d.record(rec)
+	whole := array.NewRecord(d.schema, rec.Columns(), rec.NumRows())
 	defer whole.Release()
 	for p, rows := range d.rows {
 		if len(rows) == 0 {

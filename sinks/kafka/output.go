@@ -27,22 +27,21 @@ const (
 
 // output turns the rows of one stream into messages.
 type output struct {
-	stream  pipeline.Stream
-	topic   string
-	json    *jsonlines.Encoder // nil with format arrow
-	stored  *arrow.Schema      // with format arrow: what is written
-	columns []int              // and where it is
-	whole   bool               // see NewWhole
-	key     int                // column; -1 for none
-	names   []string           // further headers
-	from    []int              // and their columns
-	buf     []byte
+	stream pipeline.Stream
+	topic  string
+	json   *jsonlines.Encoder // nil with format arrow
+	schema *arrow.Schema      // with format arrow: of what is written
+	sealed bool               // see NewSealed
+	key    int                // column; -1 for none
+	names  []string           // further headers
+	from   []int              // and their columns
+	buf    []byte
 
 	partitions int32 // of the topic
 }
 
-func (o *output) init(cfg *Config, schema *arrow.Schema, tag string, whole bool) (err error) {
-	o.key, o.whole = -1, whole
+func (o *output) init(cfg *Config, schema *arrow.Schema, tag string, sealed bool) (err error) {
+	o.key, o.sealed = -1, sealed
 	if cfg.KeyColumn != "" {
 		if o.key, err = find(schema, "key_column", cfg.KeyColumn); err != nil {
 			return err
@@ -56,14 +55,11 @@ func (o *output) init(cfg *Config, schema *arrow.Schema, tag string, whole bool)
 		o.names, o.from = append(o.names, name), append(o.from, at)
 	}
 	if cfg.Format == "arrow" {
-		var fields []arrow.Field
-		for i, f := range schema.Fields() {
-			if whole || !pipeline.IsTransient(f) {
-				fields = append(fields, arrow.Field{Name: f.Name, Type: f.Type, Nullable: f.Nullable})
-				o.columns = append(o.columns, i)
-			}
+		fields := schema.Fields()
+		for i, f := range fields {
+			fields[i] = arrow.Field{Name: f.Name, Type: f.Type, Nullable: f.Nullable}
 		}
-		o.stored = arrow.NewSchema(fields, nil)
+		o.schema = arrow.NewSchema(fields, nil)
 		return nil
 	}
 	value := ""
@@ -140,23 +136,14 @@ func (o *output) message(epoch []byte, row int) *client.Message {
 // batches sends a record as one message, or in halves where that is too large:
 // at the same places every time, since they depend on the rows only.
 func (o *output) batches(rec arrow.Record, epoch []byte, row, limit int, send func(*client.Message) error) error {
-	out := o.record(rec)
+	out := array.NewRecord(o.schema, rec.Columns(), rec.NumRows())
 	defer out.Release()
 	return o.halves(out, epoch, row, limit, send)
 }
 
-// record returns a record with the columns that are written only.
-func (o *output) record(rec arrow.Record) arrow.Record {
-	cols := make([]arrow.Array, len(o.columns))
-	for i, at := range o.columns {
-		cols[i] = rec.Column(at)
-	}
-	return array.NewRecord(o.stored, cols, rec.NumRows())
-}
-
 func (o *output) halves(rec arrow.Record, epoch []byte, row, limit int, send func(*client.Message) error) error {
 	var b bytes.Buffer
-	w := ipc.NewWriter(&b, ipc.WithSchema(o.stored))
+	w := ipc.NewWriter(&b, ipc.WithSchema(o.schema))
 	err := w.Write(rec)
 	if e := w.Close(); err == nil {
 		err = e
@@ -167,7 +154,7 @@ func (o *output) halves(rec arrow.Record, epoch []byte, row, limit int, send fun
 	n := rec.NumRows()
 	if b.Len() <= limit || n < 2 {
 		m := o.message(epoch, row)
-		if m.Value = b.Bytes(); o.whole {
+		if m.Value = b.Bytes(); o.sealed {
 			m.Value = kafka.Seal(m.Value)
 		}
 		m.Headers = append(m.Headers, client.Header{Key: headerRows, Value: strconv.AppendInt(nil, n, 10)})

@@ -14,19 +14,16 @@ import (
 // pretty prints rows for people. Detections have a layout of their own; rows
 // of other streams are lists of their columns.
 type pretty struct {
-	stream  pipeline.Stream
-	names   []string // of the columns that are printed
-	columns []int
-	find    map[string]int
+	stream pipeline.Stream
+	names  []string // of the columns
+	find   map[string]int
 }
 
 func newPretty(stream pipeline.Stream, schema *arrow.Schema) (*pretty, error) {
 	p := &pretty{stream: stream, find: map[string]int{}}
 	for i, f := range schema.Fields() {
 		p.find[f.Name] = i
-		if !pipeline.IsTransient(f) {
-			p.names, p.columns = append(p.names, f.Name), append(p.columns, i)
-		}
+		p.names = append(p.names, f.Name)
 	}
 	if stream != pipeline.Detections {
 		return p, nil
@@ -107,12 +104,12 @@ func uint32At(l *array.List, row, i int) uint32 {
 // generic prints the columns that hold something, one a line.
 func (p *pretty) generic(dst []byte, rec arrow.Record, row int) []byte {
 	dst = append(append(dst, p.stream.String()...), '\n')
-	for i, c := range p.columns {
-		value := printed(rec.Column(c), row)
+	for i, name := range p.names {
+		value := printed(rec.Column(i), row)
 		if value == "" || value == "[]" {
 			continue
 		}
-		dst = fmt.Appendf(dst, "  %s: %s\n", p.names[i], value)
+		dst = fmt.Appendf(dst, "  %s: %s\n", name, value)
 	}
 	return dst
 }
