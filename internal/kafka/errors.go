@@ -18,6 +18,16 @@ func Classify(err error) error {
 	return pipeline.Retryable(err)
 }
 
+// ClassifyKnown is Classify for an error about a partition that the brokers have
+// told of: one that has just been started may not have heard of it yet.
+func ClassifyKnown(err error) error {
+	var ke kafka.Error
+	if errors.As(err, &ke) && (ke.Code() == kafka.ErrUnknownPartition || ke.Code() == kafka.ErrUnknownTopicOrPart) {
+		return pipeline.Retryable(err)
+	}
+	return Classify(err)
+}
+
 // Permanent reports whether waiting does not help.
 func Permanent(ke kafka.Error) bool {
 	return ke.IsFatal() || PermanentCode(ke.Code())

@@ -153,7 +153,7 @@ func (s *source) committed(c *client.Consumer, parts []*partition) (map[string]c
 	for _, tp := range found {
 		name := partitionName(*tp.Topic, tp.Partition)
 		if tp.Error != nil {
-			return nil, fmt.Errorf("kafka: offset of group %s in %s: %w", s.group, name, kafka.Classify(tp.Error))
+			return nil, fmt.Errorf("kafka: offset of group %s in %s: %w", s.group, name, kafka.ClassifyKnown(tp.Error))
 		}
 		k := committed{offset: max(int64(tp.Offset), -1)}
 		if tp.Metadata != nil && k.offset >= 0 {
@@ -191,11 +191,11 @@ func (s *source) starts(c *client.Consumer, parts []*partition, known map[string
 	}
 	found, err := c.OffsetsForTimes(ask, askTimeout)
 	if err != nil {
-		return nil, fmt.Errorf("kafka: asking for the offsets of %s: %w", s.cfg.Start, kafka.Classify(err))
+		return nil, fmt.Errorf("kafka: asking for the offsets of %s: %w", s.cfg.Start, kafka.ClassifyKnown(err))
 	}
 	for _, tp := range found {
 		if tp.Error != nil {
-			return nil, fmt.Errorf("kafka: offset of %s: %w", s.cfg.Start, kafka.Classify(tp.Error))
+			return nil, fmt.Errorf("kafka: offset of %s: %w", s.cfg.Start, kafka.ClassifyKnown(tp.Error))
 		}
 		at := position(int64(tp.Offset))
 		if tp.Offset < 0 {
@@ -215,7 +215,7 @@ const atLatest pipeline.Position = "latest"
 func (s *source) place(c *client.Consumer, p *partition, r pipeline.Resume) error {
 	low, high, err := c.QueryWatermarkOffsets(p.topic, p.num, askTimeout)
 	if err != nil {
-		return fmt.Errorf("kafka: asking where %s begins and ends: %w", p.name, kafka.Classify(err))
+		return fmt.Errorf("kafka: asking where %s begins and ends: %w", p.name, kafka.ClassifyKnown(err))
 	}
 	for _, u := range r.Until {
 		o, err := parsePosition(u)

@@ -126,7 +126,7 @@ func (g *group) Record(ctx context.Context, name string, p pipeline.Recorded) er
 		if end := part.reader.member.leaving.Load(); end != nil && expelled(err) {
 			(*end)() // nothing more of what it gives up can be recorded
 		}
-		return fmt.Errorf("kafka: committing %s to group %s: %w", name, g.group, kafka.Classify(err))
+		return fmt.Errorf("kafka: committing %s to group %s: %w", name, g.group, kafka.ClassifyKnown(err))
 	}
 	return nil
 }
