@@ -338,7 +338,7 @@ func (s *session) write(ctx context.Context, k *sinkRun, i int, e *epoch) error 
 	defer end()
 	err := s.retry(wait, "sink "+k.plan.Name+": write", func() error {
 		begun := time.Now()
-		err := k.sink.Write(ctx, key, in)
+		err := k.sink.Write(pipeline.WithReadTime(ctx, e.read), key, in)
 		took := time.Since(begun)
 		s.o.Metrics.wrote(k.plan.Name, in, took, err)
 		e.trace.wrote(k.plan.Name, in, begun, took, err)

@@ -216,6 +216,7 @@ type epoch struct {
 	records int64
 	bytes   int64
 	begun   time.Time
+	read    time.Time // when it was sealed: all of it had been read
 	tasks   []*task
 	out     ports                // what leaves the graph
 	snap    *checkpoint.Snapshot // taken after this epoch

@@ -419,7 +419,7 @@ func (s *session) passed(ctx context.Context, p *partition) error {
 func (s *session) seal(ctx context.Context, p *partition) error {
 	e := p.open
 	p.open = nil
-	e.span.To = p.end
+	e.span.To, e.read = p.end, time.Now()
 	s.underWay.Add(1)
 	select {
 	case s.sealed <- e:

@@ -25,7 +25,7 @@ type Config struct {
 	Labels        []string          `koanf:"labels" doc:"only detections with one of these labels alert; none for all"`
 	Kinds         []string          `koanf:"kinds" doc:"only these kinds of detections alert; none for all" enum:"rule,score,campaign,burst"`
 	Shadow        bool              `koanf:"shadow" doc:"let detections of rules in shadow mode alert too"`
-	GroupWait     time.Duration     `koanf:"group_wait" doc:"how long a new alert gathers detections before it is sent" min:"0s" max:"1h"`
+	GroupWait     time.Duration     `koanf:"group_wait" doc:"how long a new alert gathers detections before it is sent, from when the first one was read" min:"0s" max:"1h"`
 	GroupInterval time.Duration     `koanf:"group_interval" doc:"least time between two messages about one alert" min:"1s" max:"24h"`
 	ResolveAfter  time.Duration     `koanf:"resolve_after" doc:"how long a group is quiet before its alert is resolved, and the gap in event time that begins a new alert" min:"1s" max:"168h"`
 	MaxGroups     int               `koanf:"max_groups" doc:"alerts that are kept at once; detections of further groups share one alert" min:"1" max:"100000"`

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strconv"
@@ -66,6 +67,7 @@ type alert struct {
 	ToldAt    int64  `json:"told_at"`  // when it was made
 	FiredAt   int64  `json:"fired_at"` // when it was told of as firing last
 	OpenedAt  int64  `json:"opened"`   // when the alert was made
+	ReadAt    int64  `json:"read"`     // when the detection that opened it was read, or soon after
 	TouchedAt int64  `json:"touched"`  // when the last detection was written
 
 	// Targets that differ in what they know, by name.
@@ -144,11 +146,11 @@ func (a *alert) add(d *detection, examples int) {
 }
 
 // open begins an alert of a route at detection d.
-func (s *Sink) open(r *route, group string, d *detection, pairs []Pair, types []byte, cuts []bool, now int64) *alert {
+func (s *Sink) open(r *route, group string, d *detection, pairs []Pair, types []byte, cuts []bool, now, read int64) *alert {
 	return &alert{
 		ID:      digest("alert", d.pipeline, s.name, group, strconv.FormatInt(d.at, 10), d.post),
 		GroupID: group, Pipeline: d.pipeline, Route: r.name, Group: pairs, Types: types, Cut: cuts,
-		State: waiting, OpenedAt: now, TouchedAt: now,
+		State: waiting, OpenedAt: now, ReadAt: read, TouchedAt: now,
 	}
 }
 
@@ -161,7 +163,7 @@ func (a *alert) ends(r *route, at int64) bool {
 // closing nothing more is gathered, so there is nothing to wait for.
 func (a *alert) due(r *route, now int64, closing bool) string {
 	switch {
-	case a.State == waiting && (closing || a.Closed || now >= a.OpenedAt+r.wait):
+	case a.State == waiting && (closing || a.Closed || now >= cmp.Or(a.ReadAt, a.OpenedAt)+r.wait):
 		return statusFiring
 	case a.State == resolved && a.Told < a.Count && now >= max(a.ToldAt+r.interval, a.FiredAt+r.throttle):
 		return statusFiring // it was quiet by the clock, and went on by event time

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/apache/arrow/go/v15/arrow"
+
 	"github.com/sluicehq/sluice/pipeline"
 )
 
@@ -117,27 +119,17 @@ const overflow = "overflow"
 
 // Write counts the epoch's detections. They are durable when it returns; what
 // is to be told of them is sent later.
-func (s *Sink) Write(_ context.Context, key pipeline.Key, in []pipeline.Batch) error {
+func (s *Sink) Write(ctx context.Context, key pipeline.Key, in []pipeline.Batch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.st.known[key.String()] {
 		return nil
 	}
-	e := epoch{sink: s, now: s.now().UnixMilli(), staged: map[string]*alert{}, ids: map[string]string{}}
+	e := s.newEpoch()
+	e.read = min(readTime(ctx, e.now), e.now)
 	for _, b := range in {
-		if b.Stream != pipeline.Detections || b.Record.NumRows() == 0 {
-			continue
-		}
-		r := s.routes[0].layout.reader(b.Record, key.Pipeline)
-		for row := range b.Rows() {
-			if !s.cfg.wants(r.head(row)) {
-				continue
-			}
-			r.rest(row)
-			r.to = s.routesOf(r.to[:0], &r.d)
-			for _, to := range r.to {
-				e.count(to, r, row)
-			}
+		if b.Stream == pipeline.Detections {
+			e.fold(b.Record, key.Pipeline)
 		}
 	}
 	if len(e.changed) == 0 {
@@ -153,11 +145,41 @@ func (s *Sink) Write(_ context.Context, key pipeline.Key, in []pipeline.Batch) e
 // everything as it was.
 type epoch struct {
 	sink    *Sink
-	now     int64
+	now     int64             // of the clock, ms
+	read    int64             // when its rows were read, ms
 	staged  map[string]*alert // by group
 	changed []*alert          // each once, those of a group in their order
 	ids     map[string]string // group id by the bytes that tell groups apart
 	opened  int
+}
+
+func (s *Sink) newEpoch() *epoch {
+	now := s.now().UnixMilli()
+	return &epoch{sink: s, now: now, read: now, staged: map[string]*alert{}, ids: map[string]string{}}
+}
+
+// readTime is when the rows of a write were read, in ms; now where that is unknown.
+func readTime(ctx context.Context, now int64) int64 {
+	if at, ok := pipeline.ReadTime(ctx); ok {
+		return at.UnixMilli()
+	}
+	return now
+}
+
+// fold counts the rows of a record that alert.
+func (e *epoch) fold(rec arrow.Record, pipe string) {
+	s := e.sink
+	r := s.routes[0].layout.reader(rec, pipe)
+	for row := range int(rec.NumRows()) {
+		if !s.cfg.wants(r.head(row)) {
+			continue
+		}
+		r.rest(row)
+		r.to = s.routesOf(r.to[:0], &r.d)
+		for _, to := range r.to {
+			e.count(to, r, row)
+		}
+	}
 }
 
 func (e *epoch) current(group string) *alert {
@@ -194,10 +216,10 @@ func (e *epoch) count(to *route, r *reader, row int) {
 	}
 	if a == nil {
 		if full {
-			a = s.open(to, group, d, []Pair{{Name: "group", Value: "all further groups"}}, nil, nil, e.now)
+			a = s.open(to, group, d, []Pair{{Name: "group", Value: "all further groups"}}, nil, nil, e.now, e.read)
 		} else {
 			pairs, cuts := r.pairs(to, row)
-			a = s.open(to, group, d, pairs, to.layout.types, cuts, e.now)
+			a = s.open(to, group, d, pairs, to.layout.types, cuts, e.now, e.read)
 		}
 		e.staged[group], e.changed = a, append(e.changed, a)
 		e.opened++

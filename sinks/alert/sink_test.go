@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sluicehq/sluice/pipeline"
 )
 
 // TestLife follows one alert: gathered, fired, throttled, updated, resolved.
@@ -56,6 +58,43 @@ func TestLife(t *testing.T) {
 	if ms = in.messages(t); len(ms) != 6 || ms[4].Status == ms[5].Status || ms[4].AlertID == ms[5].AlertID {
 		t.Fatalf("got\n%s", story(ms))
 	}
+}
+
+// TestGroupWaitBeginsWhenRead: the time that an epoch took to be written is not
+// waited for again; a time of reading that cannot be is not believed.
+func TestGroupWaitBeginsWhenRead(t *testing.T) {
+	in := newReceiver(t)
+	cfg := testConfig(t, map[string]Target{"hook": webhook(in.URL)})
+	cfg.GroupWait = 10 * time.Second
+	r := opened(t, cfg)
+	write := func(n int, read time.Time, rows ...row) {
+		t.Helper()
+		if err := r.Write(pipeline.WithReadTime(t.Context(), read), testKey(n), batches(t, rows...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	told := func(after, want string) {
+		t.Helper()
+		r.idle(t)
+		if got := story(in.messages(t)); got != want {
+			t.Fatalf("%s got\n%swant\n%s", after, got, want)
+		}
+	}
+	now := r.now()
+	write(1, now.Add(-7*time.Second), det("r1", "ann", 0))
+	write(2, now.Add(time.Hour), det("r2", "ann", 0)) // the clock was set back
+	write(3, now.Add(-time.Hour), det("r1", "bob", 0), det("r3", "ann", 0))
+	first := "firing r3 n=1 a=1 #1\n"
+	told("an epoch that took an hour:", first) // r1's wait began with its own first detection
+	r.pass(2 * time.Second)
+	told("after 2 s:", first)
+	r.pass(time.Second)
+	first += "firing r1 n=2 a=2 #1\n"
+	told("after 3 s:", first)
+	r.pass(6 * time.Second)
+	told("after 9 s:", first)
+	r.pass(time.Second)
+	told("after 10 s:", first+"firing r2 n=1 a=1 #1\n")
 }
 
 func TestGrouping(t *testing.T) {
