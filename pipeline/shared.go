@@ -61,6 +61,13 @@ type Owner interface {
 	Lose(ctx context.Context, partitions []string)
 }
 
+// Cautious is implemented by SinkPlans that may do something else than expected
+// when several processes run the pipeline. Caution is what is then to be said to
+// the user, before anything is run; "" for nothing.
+type Cautious interface {
+	Caution() string
+}
+
 // Claimer is implemented by sinks that know by themselves which epochs of a
 // partition they have, and that let one process at a time write them.
 //

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/kafka"
@@ -67,6 +66,14 @@ func cutGraph(spec *config.Spec, g *graph.Graph, log *slog.Logger) (*cut, error)
 	return c, nil
 }
 
+// cautions is graph.Graph.Cautions of the parts.
+func (c *cut) cautions() (out []error) {
+	for _, g := range c.parts {
+		out = append(out, g.Cautions()...)
+	}
+	return out
+}
+
 // connect takes the connection of the source where the step has none, and sees
 // to it that the source does not read the step's topic.
 func (c *cut) connect(spec *config.Spec) error {
@@ -97,19 +104,8 @@ func (c *cut) sink() *kafkasink.Config {
 	cfg := kafkasink.Defaults()
 	cfg.Connection.Connection, cfg.Topic, cfg.Format, cfg.KeyColumn, cfg.Delivery = c.cfg.Connection, c.cfg.Topic, "arrow", c.cfg.By, "exactly_once"
 	cfg.Settings = maps.Clone(cfg.Settings)
-	maps.DeleteFunc(cfg.Settings, func(name, _ string) bool { return ofConsumer(name) })
+	maps.DeleteFunc(cfg.Settings, func(name, _ string) bool { return kafka.OfConsumer(name) })
 	return &cfg
-}
-
-// ofConsumer reports whether librdkafka has a setting for consumers only, of
-// which it would warn each producer.
-func ofConsumer(name string) bool {
-	for _, begin := range []string{"auto.offset.", "check.crcs", "fetch.", "group.", "heartbeat.", "isolation.", "max.partition.fetch.", "max.poll.", "partition.assignment.", "queued.", "session."} {
-		if strings.HasPrefix(name, begin) {
-			return true
-		}
-	}
-	return false
 }
 
 func (c *cut) source(spec *config.Spec) *kafkasource.Config {

@@ -33,6 +33,9 @@ func validateCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				for _, caution := range b.cut.cautions() {
+					fmt.Fprintf(c.ErrOrStderr(), "warning: %v\n", caution)
+				}
 				fmt.Fprintf(c.OutOrStdout(), "%s: ok: pipeline %s, %d steps, %d sinks\n", path, b.spec.Pipeline, len(b.spec.Steps), len(b.spec.Sinks))
 			}
 			return nil

@@ -90,6 +90,9 @@ func run(ctx context.Context, path string, f *fileFlags, stderr io.Writer, quiet
 	if _, err := b.describe(); err != nil {
 		return err
 	}
+	for _, caution := range b.cut.cautions() {
+		log.Warn(caution.Error())
+	}
 	parts, closeParts, err := newParts(b)
 	if err != nil {
 		return err

@@ -33,6 +33,12 @@ func Permanent(ke kafka.Error) bool {
 	return ke.IsFatal() || PermanentCode(ke.Code())
 }
 
+// Again reports whether the same call of a transaction is to be made again.
+func Again(err error) bool {
+	var ke kafka.Error
+	return errors.As(err, &ke) && !ke.IsFatal() && !ke.TxnRequiresAbort() && (ke.IsRetriable() || ke.IsTimeout())
+}
+
 // PermanentCode is Permanent for what a new client would be told too: unlike
 // one that was fenced, or has lost its place in a partition.
 func PermanentCode(code kafka.ErrorCode) bool {

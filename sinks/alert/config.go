@@ -42,6 +42,7 @@ type Config struct {
 	Quiet         []Quiet           `koanf:"quiet" doc:"quiet hours; the first entry that applies decides"`
 	Silences      string            `koanf:"silences" doc:"file of silences; it is read again when it changes, and need not be there" example:"silences.yaml"`
 	DeadLetters   *DeadLetters      `koanf:"dead_letters" doc:"an alert about messages that could not be delivered"`
+	Share         *Share            `koanf:"share" doc:"have one of several processes tell for all, through topics of Kafka"`
 	Heartbeat     *Heartbeat        `koanf:"heartbeat" doc:"a message that comes as long as all is well"`
 }
 
@@ -174,6 +175,9 @@ func (c *Config) Validate() error {
 	c.validateRoutes(fail)
 	c.validateQuiet("quiet", c.Quiet, fail)
 	c.validateMeta(fail)
+	if c.Share != nil {
+		c.Share.validate(fail)
+	}
 	return errors.Join(errs...)
 }
 

@@ -1,10 +1,14 @@
 package alert
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	client "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"github.com/sluicehq/sluice/internal/kafka"
 	"github.com/sluicehq/sluice/pipeline"
 )
 
@@ -34,8 +38,18 @@ type plan struct {
 	routes []*route
 }
 
-// Single implements pipeline.Single: what was sent is kept in one folder.
-func (p *plan) Single() bool { return true }
+// Single implements pipeline.Single: what was sent is kept in one folder, unless
+// it is shared.
+func (p *plan) Single() bool { return p.cfg.Share == nil }
+
+// Caution implements pipeline.Cautious.
+func (p *plan) Caution() string {
+	if p.cfg.Share != nil {
+		return ""
+	}
+	return "with several processes each alerts of the detections that it makes: a group that is found by two is told of twice, and when a partition moves its alerts begin anew. " +
+		"Set share, so that one process tells for all; or run one process. See docs/alerts.md"
+}
 
 func newPlan(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas) (pipeline.SinkPlan, error) {
 	p := &plan{bc: bc}
@@ -55,6 +69,11 @@ func newPlan(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas) (pipeli
 	if p.routes, err = newRoutes(&p.cfg, schema); err != nil {
 		return nil, err
 	}
+	if p.cfg.Share != nil {
+		if err := checkShare(p.cfg.Share); err != nil {
+			return nil, err
+		}
+	}
 	if p.cfg.Silences != "" {
 		// Not through bc.Files: silences decide when people are told, not what of,
 		// so they are no part of what an epoch is run again with.
@@ -63,6 +82,19 @@ func newPlan(bc pipeline.BuildContext, cfg *Config, in pipeline.Schemas) (pipeli
 		}
 	}
 	return p, nil
+}
+
+// checkShare has librdkafka look at the settings of both of its clients.
+func checkShare(c *Share) error {
+	x := &sharing{cfg: c, at: kafka.Connection{Connection: c.Connection}}
+	err := x.at.Check(x.settings(true, client.ConfigMap{}), true)
+	if err == nil {
+		err = x.at.Check(x.settings(false, client.ConfigMap{"group.id": "checked"}), false)
+	}
+	if fe, ok := errors.AsType[*pipeline.FieldError](err); ok {
+		return &pipeline.FieldError{Path: strings.TrimSuffix("share."+fe.Path, "."), Err: fe.Err}
+	}
+	return err
 }
 
 // New returns a sink that delivers when it is opened.
@@ -78,6 +110,9 @@ func (p *plan) New() (pipeline.Sink, error) {
 			return nil, fmt.Errorf("target %s: %w", name, err)
 		}
 		s.targets = append(s.targets, t)
+	}
+	if p.cfg.Share != nil {
+		s.shared = newSharing(s, p.bc.Mem)
 	}
 	return s, nil
 }

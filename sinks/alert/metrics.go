@@ -16,12 +16,13 @@ var (
 	silencesDesc   = desc("silences", "Silences that are in force now.")
 	beatsDesc      = desc("heartbeats_total", "Heartbeats, by what came of them: sent, failed, withheld because the pipeline stands still.", "result")
 	reportsDesc    = desc("reports_waiting", "Rows about alerts that the store does not have yet.")
+	tellsDesc      = desc("telling", "Whether this process is the one of several that tells: 1 or 0.")
 	lostDesc       = desc("reports_lost_total", "Rows about alerts that were forgotten because too many waited for the store.")
 )
 
 // Describe implements prometheus.Collector.
 func (s *Sink) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{alertsDesc, queueDesc, ageDesc, deliveriesDesc, journalDesc, suppressedDesc, silencesDesc, beatsDesc, reportsDesc, lostDesc} {
+	for _, d := range []*prometheus.Desc{alertsDesc, queueDesc, ageDesc, deliveriesDesc, journalDesc, suppressedDesc, silencesDesc, beatsDesc, reportsDesc, tellsDesc, lostDesc} {
 		ch <- d
 	}
 }
@@ -30,14 +31,22 @@ func (s *Sink) Describe(ch chan<- *prometheus.Desc) {
 func (s *Sink) Collect(ch chan<- prometheus.Metric) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.st == nil || s.ended {
-		return
-	}
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, append([]string{s.name}, labels...)...)
 	}
 	counter := func(d *prometheus.Desc, v int64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), append([]string{s.name}, labels...)...)
+	}
+	open := s.st != nil && !s.ended
+	if s.shared != nil {
+		is := 0.0
+		if open {
+			is = 1
+		}
+		gauge(tellsDesc, is)
+	}
+	if !open {
+		return
 	}
 	states := map[string]int{waiting: 0, firing: 0, resolved: 0}
 	for _, a := range s.st.alerts {

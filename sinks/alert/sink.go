@@ -35,6 +35,7 @@ type Sink struct {
 	closing chan struct{}
 	running sync.WaitGroup
 
+	shared   *sharing                 // nil: this process alone tells of what it writes
 	keep     pipeline.KeepReport      // nil: nobody keeps reports
 	progress func() pipeline.Progress // nil: unknown
 	beats    map[string]int64         // by what came of them
@@ -67,11 +68,20 @@ func (s *Sink) RegisterRules(_ context.Context, rules []pipeline.RuleInfo) error
 }
 
 // Open reads the state and begins to deliver what is left of the last run.
-func (s *Sink) Open(context.Context) error {
+func (s *Sink) Open(ctx context.Context) error {
+	if s.shared != nil {
+		return s.shared.open(ctx)
+	}
 	st, err := openStore(s.cfg.Path, s.cfg.Fsync)
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.name, classify(err))
 	}
+	s.begin(st)
+	return nil
+}
+
+// begin has the sink tell of what is in st, which it takes over, until end.
+func (s *Sink) begin(st *store) {
 	s.silences.path = s.cfg.Silences
 	s.refreshSilences()
 	s.mu.Lock()
@@ -93,7 +103,9 @@ func (s *Sink) Open(context.Context) error {
 	}
 	s.startBeats(ctx)
 	s.startReports(ctx)
-	return nil
+	if st.log != nil {
+		s.running.Go(s.flush)
+	}
 }
 
 // dropUnknown makes dead letters of messages for targets that the config has
@@ -120,6 +132,9 @@ const overflow = "overflow"
 // Write counts the epoch's detections. They are durable when it returns; what
 // is to be told of them is sent later.
 func (s *Sink) Write(ctx context.Context, key pipeline.Key, in []pipeline.Batch) error {
+	if s.shared != nil {
+		return s.shared.write(ctx, key, in)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.st.known[key.String()] {
@@ -180,6 +195,11 @@ func (e *epoch) fold(rec arrow.Record, pipe string) {
 			e.count(to, r, row)
 		}
 	}
+}
+
+// foldAs is fold, of a pipeline.
+func (e *epoch) foldAs(pipe string) func(arrow.Record) {
+	return func(rec arrow.Record) { e.fold(rec, pipe) }
 }
 
 func (e *epoch) current(group string) *alert {
@@ -244,17 +264,30 @@ func (s *Sink) expire(now int64) {
 // Close sends what can be sent at once, and ends. The rest stays in the folder
 // for the next run.
 func (s *Sink) Close(ctx context.Context) error {
+	if s.shared != nil {
+		return s.shared.close(ctx)
+	}
 	if s.st == nil || s.ended {
 		return nil
 	}
 	s.look(true) // before the workers are told to end when nothing is left
+	s.end(ctx, s.drain)
+	return nil
+}
+
+// end delivers what can be delivered at once, for as long as drain at the most,
+// and ends what begin began. With no time at all what is under way is cut off.
+func (s *Sink) end(ctx context.Context, drain time.Duration) {
+	if drain == 0 {
+		s.stop()
+	}
 	close(s.closing)
 	for _, t := range s.targets {
 		t.rouse()
 	}
 	done := make(chan struct{})
 	go func() { s.running.Wait(); close(done) }()
-	limit := time.NewTimer(s.drain)
+	limit := time.NewTimer(drain)
 	defer limit.Stop()
 	select {
 	case <-done:
@@ -263,7 +296,9 @@ func (s *Sink) Close(ctx context.Context) error {
 	}
 	s.stop()
 	<-done
-	s.lastReports(ctx)
+	if drain > 0 {
+		s.lastReports(ctx)
+	}
 	for _, t := range s.targets {
 		t.close()
 	}
@@ -272,8 +307,7 @@ func (s *Sink) Close(ctx context.Context) error {
 	s.ended = true
 	left := len(s.st.byID)
 	s.st.close()
-	if left > 0 {
+	if left > 0 && drain > 0 {
 		s.log.Warn("messages are not delivered yet; the next run sends them", "sink", s.name, "messages", left)
 	}
-	return nil
 }

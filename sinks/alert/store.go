@@ -26,6 +26,7 @@ type record struct {
 	Add    []*delivery `json:"add,omitempty"`    // messages to be sent
 	Done   []string    `json:"done,omitempty"`   // ids of deliveries that need no more
 
+	Read     *int64    `json:"-"`                  // detections before this offset of the topic are counted; with share
 	Reports  []*report `json:"reports,omitempty"`  // rows for the store; commit numbers them
 	Reported uint64    `json:"reported,omitempty"` // the store has the rows up to this one
 }
@@ -47,6 +48,7 @@ type delivery struct {
 // Bounds of the journal.
 const (
 	keptKeys  = 4096     // epochs remembered, more than one process may have to write again
+	keptTopic = 16384    // the same of all processes, with share
 	compactAt = 16 << 20 // bytes beyond the last compaction after which it is written anew
 )
 
@@ -62,6 +64,10 @@ type store struct {
 	size int64
 	base int64 // size after the last compaction
 
+	log  *changelog // nil: the journal is a file
+	read int64      // see record
+
+	kept    int // how many keys are
 	known   map[string]bool
 	keys    []string
 	alerts  map[string]*alert // by ID
@@ -75,12 +81,17 @@ type store struct {
 
 func crc(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
-// openStore opens or makes the folder. Another process that has it is an error.
-func openStore(dir string, sync bool) (*store, error) {
-	st := &store{
-		dir: dir, sync: sync, known: map[string]bool{}, alerts: map[string]*alert{}, current: map[string]*alert{},
+func newStore(kept int) *store {
+	return &store{
+		kept: kept, known: map[string]bool{}, alerts: map[string]*alert{}, current: map[string]*alert{},
 		byID: map[string]*delivery{}, queues: map[string][]*delivery{},
 	}
+}
+
+// openStore opens or makes the folder. Another process that has it is an error.
+func openStore(dir string, sync bool) (*store, error) {
+	st := newStore(keptKeys)
+	st.dir, st.sync = dir, sync
 	// Messages quote posts: nobody else need read them.
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -165,9 +176,12 @@ func (st *store) apply(rec record) {
 		st.known[k] = true
 		st.keys = append(st.keys, k)
 	}
-	for len(st.keys) > keptKeys {
+	for len(st.keys) > st.kept {
 		delete(st.known, st.keys[0])
 		st.keys = st.keys[1:]
+	}
+	if rec.Read != nil {
+		st.read = *rec.Read
 	}
 	for _, a := range rec.Alerts {
 		st.alerts[a.ID] = a
@@ -233,13 +247,20 @@ func (st *store) applyReports(rec record) {
 // was taken, or rows stored, is no such thing: it would be sent again under the
 // same key. A receiver that takes hundreds a second would wait for the disk else.
 func (r *record) lasting() bool {
-	return len(r.Keys) > 0 || len(r.Alerts) > 0 || len(r.Drop) > 0 || len(r.Add) > 0
+	return r.Read != nil || len(r.Keys) > 0 || len(r.Alerts) > 0 || len(r.Drop) > 0 || len(r.Add) > 0
 }
 
 // commit writes a change to the journal and then makes it. After an error
 // nothing has changed.
 func (st *store) commit(rec record) error {
 	st.number(rec.Reports) // in the journal too: what the store has is told by number
+	if st.log != nil {
+		if err := st.log.commit(st, &rec); err != nil {
+			return err
+		}
+		st.apply(rec)
+		return nil
+	}
 	line, err := appendRecord(nil, rec)
 	if err != nil {
 		return err
@@ -321,6 +342,10 @@ func (st *store) compact() error {
 }
 
 func (st *store) close() {
+	if st.log != nil {
+		st.log.close()
+		return
+	}
 	if st.file != nil {
 		st.file.Close()
 	}

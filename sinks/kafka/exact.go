@@ -227,7 +227,7 @@ func (c *claim) repeat(ctx context.Context, what string, call func(context.Conte
 			return nil
 		}
 		err = c.link.why(err)
-		if again(err) && ctx.Err() == nil && time.Since(begun) < callTimeout {
+		if kafka.Again(err) && ctx.Err() == nil && time.Since(begun) < callTimeout {
 			continue
 		}
 		return c.failed(ctx, fmt.Errorf("kafka: %s: %w", what, err))
@@ -254,7 +254,7 @@ func (c *claim) abort() bool {
 		err := c.link.AbortTransaction(within)
 		end()
 		c.open = err != nil
-		if err != nil && (!again(err) || time.Since(begun) > abortTimeout) {
+		if err != nil && (!kafka.Again(err) || time.Since(begun) > abortTimeout) {
 			return false
 		}
 	}

@@ -26,12 +26,6 @@ func codeOf(err error) (client.ErrorCode, bool) {
 	return client.ErrTimedOut, errors.Is(err, context.DeadlineExceeded)
 }
 
-// again reports whether the same call of a transaction is to be made again.
-func again(err error) bool {
-	var ke client.Error
-	return errors.As(err, &ke) && !ke.IsFatal() && !ke.TxnRequiresAbort() && (ke.IsRetriable() || ke.IsTimeout())
-}
-
 // aborts reports whether the producer can go on when the open transaction has
 // been aborted.
 func aborts(err error) bool {
