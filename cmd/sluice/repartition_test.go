@@ -80,6 +80,7 @@ type processes struct {
 
 func (p *processes) start(n int) {
 	c := sluice(p.t, "run", p.file, "--quiet", "--set", fmt.Sprintf("checkpoint.path=./checkpoint-%s-%d", filepath.Base(p.file), n))
+	c.Env = append(c.Env, fmt.Sprintf("ALERTS=./alerts-%d", n))
 	c.Stdout, c.Stderr = &p.logs[n], &p.logs[n]
 	if err := c.Start(); err != nil {
 		p.t.Fatal(err)
@@ -94,6 +95,7 @@ func (p *processes) end(n int, s syscall.Signal) error {
 	}
 	_ = p.running[n].Process.Signal(s)
 	err := p.running[n].Wait()
+	fmt.Fprintf(&p.logs[n], "ended by %s\n", s)
 	p.running[n] = nil
 	return err
 }

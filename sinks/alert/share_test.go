@@ -144,3 +144,138 @@ func TestShare(t *testing.T) {
 		t.Errorf("%d alerts; %d incidents; %s", len(ids), len(page.incidents), page.tale())
 	}
 }
+
+// TestSharePlaceLost: a process that does not know yet that another tells can
+// make no message, and what it would have told the other tells.
+func TestSharePlaceLost(t *testing.T) {
+	b := kafkatest.Start(t)
+	b.NeedReal(t, "for transactions")
+	in := newReceiver(t)
+	cfg := shared(t, b, map[string]Target{"hook": webhook(in.URL)})
+	r := member(t, cfg)
+	until(t, "it tells", func() bool { return tells(r) })
+	r.put(t, 1, det("r1", "ann", 0))
+	counted(t, r, "r1", 1)
+	told := func(want string) {
+		t.Helper()
+		until(t, want, func() bool { return story(in.messages(t)) == want })
+	}
+	told("firing r1 n=1 a=1 #1\n")
+
+	// Another process takes over, as when this one was suspended.
+	other := newSharing(r.Sink, nil)
+	st, err := other.takeOver(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.close()
+	if len(st.alerts) != 1 || len(st.byID) != 0 || st.read != 1 || len(st.keys) != 1 {
+		t.Fatalf("it was given %d alerts, %d messages, %d keys, offset %d", len(st.alerts), len(st.byID), len(st.keys), st.read)
+	}
+	r.Sink.mu.Lock()
+	old := r.st
+	r.Sink.mu.Unlock()
+	r.pass(cfg.ResolveAfter) // by its clock the alert is over
+	until(t, "it finds that it has lost its place", func() bool { return strings.Contains(r.logged(), "leaves the others to tell") })
+	if old.log.err == nil {
+		t.Error("it could still write")
+	}
+	if got := story(in.messages(t)); got != "firing r1 n=1 a=1 #1\n" {
+		t.Errorf("it told\n%s", got)
+	}
+	// It joins again, and takes over in turn; nothing was counted twice.
+	until(t, "it tells again", func() bool { return tells(r) && r.st != old })
+	if err := st.commit(record{Drop: []string{"x"}}); err == nil {
+		t.Error("the one in between can write still")
+	}
+	r.put(t, 1, det("r1", "ann", 0))
+	r.put(t, 2, det("r1", "bob", 1))
+	counted(t, r, "r1", 2)
+	r.pass(cfg.ResolveAfter)
+	want := "firing r1 n=1 a=1 #1\nresolved r1 n=2 a=2 #2\n"
+	until(t, want, func() bool {
+		got := story(in.messages(t))
+		return got == want || got == "firing r1 n=1 a=1 #1\nupdated r1 n=2 a=2 #2\nresolved r1 n=2 a=2 #3\n"
+	})
+}
+
+// TestShareLog: what a store holds is what is read again, whatever was written
+// and taken back before.
+func TestShareLog(t *testing.T) {
+	b := kafkatest.Start(t)
+	b.NeedReal(t, "for transactions")
+	cfg := shared(t, b, map[string]Target{"hook": webhook("http://127.0.0.1:1")})
+	r := newRig(t, cfg)
+	r.keep = func(context.Context, pipeline.Report) error { return nil }
+	x := newSharing(r.Sink, nil)
+	if err := x.makeTopics(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.makeTopics(t.Context()); err != nil {
+		t.Fatalf("topics that are there: %v", err)
+	}
+	st, err := x.takeOver(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.read != -1 || len(st.alerts) != 0 {
+		t.Fatalf("at first there are %d alerts, offset %d", len(st.alerts), st.read)
+	}
+	st.kept = 3
+	at := int64(0)
+	for i := range 5 {
+		at = int64(10 * i)
+		id := fmt.Sprint("a", i%3)
+		rec := record{
+			Keys: []string{fmt.Sprint("e", i)}, Alerts: []*alert{{ID: id, GroupID: "g" + id, Count: int64(i)}}, Read: &at,
+			Add:     []*delivery{{ID: fmt.Sprint("d", i), Target: "hook", Msg: &Message{AlertID: id}}},
+			Reports: []*report{{Delivery: &sendReport{AlertID: id}}},
+		}
+		if err := st.commit(rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, rec := range []record{{Drop: []string{"a0"}}, {Done: []string{"d1", "d3"}}, {Reported: 2}} {
+		if err := st.commit(rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := shape(st)
+	st.close()
+	if err := st.commit(record{Drop: []string{"a1"}}); err == nil {
+		t.Error("a store that is closed takes changes")
+	}
+	again, err := x.takeOver(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.close()
+	if got := shape(again); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if again.log.slot != 5 {
+		t.Errorf("the next epoch's number is %d, want 5", again.log.slot)
+	}
+	if want != "read 40; keys [e2 e3 e4]; a1 4 a2 2; current 2; [d0 d2 d4]; reports [3 4 5]" {
+		t.Errorf("the store holds %s", want)
+	}
+}
+
+// shape writes what a store holds.
+func shape(st *store) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "read %d; keys %v;", st.read, st.keys[max(0, len(st.keys)-3):])
+	for _, id := range sortedKeys(st.alerts) {
+		fmt.Fprintf(&out, " %s %d", id, st.alerts[id].Count)
+	}
+	var ids []string
+	for _, d := range st.queues["hook"] {
+		ids = append(ids, d.ID)
+	}
+	var reports []uint64
+	for _, r := range st.reports {
+		reports = append(reports, r.N)
+	}
+	fmt.Fprintf(&out, "; current %d; %v; reports %v", len(st.current), ids, reports)
+	return out.String()
+}

@@ -11,20 +11,28 @@ import (
 	"github.com/sluicehq/sluice/internal/kafka"
 )
 
-// rejoin is how long a process waits before it joins the group again.
-const rejoin = time.Second
+// How long a process waits before it joins the group again: doubled while it fails.
+const (
+	rejoin     = time.Second
+	rejoinMost = 30 * time.Second
+)
 
 // run is a member of the group again and again, until ctx ends.
 func (x *sharing) run(ctx context.Context) {
 	defer close(x.ended)
+	wait := rejoin
 	for ctx.Err() == nil {
+		begun := time.Now()
 		err := x.join(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		x.s.log.Warn("alerts: this process leaves the others to tell, and joins them again", "sink", x.s.name, "err", err)
+		if wait = min(2*wait, rejoinMost); time.Since(begun) > rejoinMost {
+			wait = rejoin
+		}
+		x.s.log.Warn("alerts: this process leaves the others to tell, and joins them again", "sink", x.s.name, "wait", wait, "err", err)
 		select {
-		case <-time.After(rejoin):
+		case <-time.After(wait):
 		case <-ctx.Done():
 		}
 	}

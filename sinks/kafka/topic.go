@@ -61,5 +61,21 @@ func (t Topic) Make(ctx context.Context, at kafka.Connection) (made bool, err er
 	if err != nil {
 		return false, fmt.Errorf("kafka: making topic %s: %w", t.Name, kafka.Classify(err))
 	}
-	return true, nil
+	return true, t.settle(ctx, c)
+}
+
+// settle waits until brokers know of the topic: to whom asks before that it is
+// one that does not exist.
+func (t Topic) settle(ctx context.Context, c *client.AdminClient) error {
+	for {
+		md, err := c.GetMetadata(&t.Name, false, askTimeout)
+		if err == nil && md.Topics[t.Name].Error.Code() == client.ErrNoError && len(md.Topics[t.Name].Partitions) == t.Partitions {
+			return nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return pipeline.Retryable(fmt.Errorf("kafka: topic %s was made, and the brokers do not know it yet", t.Name))
+		}
+	}
 }
