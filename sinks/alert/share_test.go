@@ -3,6 +3,7 @@ package alert
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -26,8 +27,15 @@ func shared(t testing.TB, b *kafkatest.Broker, targets map[string]Target) Config
 // member opens a sink that shares, with a folder and a clock of its own.
 func member(t testing.TB, cfg Config) *rig {
 	t.Helper()
+	return memberAt(t, cfg, time.UnixMilli(1_800_000_000_000))
+}
+
+// memberAt is member at a time.
+func memberAt(t testing.TB, cfg Config, at time.Time) *rig {
+	t.Helper()
 	cfg.Path = t.TempDir()
 	r := newRig(t, cfg)
+	r.at = at
 	until(t, "the topics are made", func() bool { // two may make them at once
 		err := r.Open(t.Context())
 		if _, again := pipeline.IsRetryable(err); err != nil && !again {
@@ -278,4 +286,81 @@ func shape(st *store) string {
 	}
 	fmt.Fprintf(&out, "; current %d; %v; reports %v", len(st.current), ids, reports)
 	return out.String()
+}
+
+// TestShareRealAlertmanager: what two processes find of one thing is one alert
+// there, and it goes when whoever tells then says that it is over.
+func TestShareRealAlertmanager(t *testing.T) {
+	url := startAlertmanager(t)
+	defer http.DefaultClient.CloseIdleConnections()
+	b := kafkatest.Start(t)
+	b.NeedReal(t, "for transactions")
+	cfg := shared(t, b, map[string]Target{"am": amTarget(url)})
+	cfg.ResolveAfter = 100 * time.Second
+	at := time.Now() // Alertmanager goes by the clock
+	one, two := memberAt(t, cfg, at), memberAt(t, cfg, at)
+	now, next := teller(t, one, two)
+	one.put(t, 1, det("r1", "ann", 0))
+	two.put(t, 2, det("r1", "bob", 1), det("r2", "bob", 1))
+	counted(t, now, "r1", 2)
+	until(t, "two alerts", func() bool { return len(amActive(t, url)) == 2 })
+	if err := now.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the other tells", func() bool { return tells(next) })
+	next.put(t, 3, det("r1", "cyd", 2))
+	counted(t, next, "r1", 3)
+	names := amNames(t, url)
+	if len(names) != 2 || names["r1"] != 1 || names["r2"] != 1 {
+		t.Errorf("Alertmanager has %v", names)
+	}
+	next.Sink.mu.Lock()
+	for _, a := range next.st.alerts { // all is quiet
+		a.TouchedAt -= cfg.ResolveAfter.Milliseconds()
+	}
+	next.Sink.mu.Unlock()
+	until(t, "all are resolved", func() bool { return len(amActive(t, url)) == 0 })
+}
+
+// TestShareBrokerAway: while the broker is away nothing is told; when it is back,
+// all that was written is, once.
+func TestShareBrokerAway(t *testing.T) {
+	b := kafkatest.Start(t)
+	b.NeedReal(t, "to be ended")
+	in := newReceiver(t)
+	cfg := shared(t, b, map[string]Target{"hook": webhook(in.URL)})
+	cfg.Share.Settings["reconnect.backoff.max.ms"] = "500"
+	r := member(t, cfg)
+	until(t, "it tells", func() bool { return tells(r) })
+	r.put(t, 1, det("r1", "ann", 0))
+	counted(t, r, "r1", 1)
+	until(t, "the first is told", func() bool { return len(in.messages(t)) == 1 })
+	b.Kill()
+	r.pass(cfg.ResolveAfter) // there is something to tell
+	within, end := context.WithTimeout(t.Context(), 2*time.Second)
+	defer end()
+	if err := r.Write(within, testKey(2), batches(t, det("r1", "bob", 1))); err == nil {
+		t.Fatal("a write was taken without a broker")
+	}
+	until(t, "it gives its place up", func() bool { return !tells(r) })
+	if n := len(in.messages(t)); n != 1 {
+		t.Errorf("%d messages were told meanwhile", n)
+	}
+	b.Restart(t)
+	until(t, "the epoch is written after all", func() bool {
+		err := r.Write(t.Context(), testKey(2), batches(t, det("r1", "bob", 1)))
+		if _, again := pipeline.IsRetryable(err); err != nil && !again {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+	counted(t, r, "r1", 2)
+	r.pass(cfg.ResolveAfter)
+	last := func() *Message { ms := in.messages(t); return ms[len(ms)-1] }
+	until(t, "it ends with both", func() bool { m := last(); return m.Status == "resolved" && m.Count == 2 })
+	for _, m := range in.messages(t) {
+		if m.AlertID != last().AlertID {
+			t.Errorf("got\n%s", story(in.messages(t)))
+		}
+	}
 }

@@ -27,7 +27,7 @@ func (x *sharing) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if wait = min(2*wait, rejoinMost); time.Since(begun) > rejoinMost {
+		if time.Since(begun) > rejoinMost {
 			wait = rejoin
 		}
 		x.s.log.Warn("alerts: this process leaves the others to tell, and joins them again", "sink", x.s.name, "wait", wait, "err", err)
@@ -35,6 +35,7 @@ func (x *sharing) run(ctx context.Context) {
 		case <-time.After(wait):
 		case <-ctx.Done():
 		}
+		wait = min(2*wait, rejoinMost)
 	}
 }
 
