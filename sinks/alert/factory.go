@@ -26,6 +26,9 @@ background, again and again until the target takes them: at least once, with an 
 the same each time. A target that is slow or down holds up nothing. What is not taken within
 give_up_after is put into dead-letters.jsonl in the folder, with an error in the log.
 
+Where several processes share the partitions of a source, each alerts of what it finds itself, unless ` + "`share`" + ` names
+a topic: then one process tells for all, and another goes on with the same alerts when that ends.
+
 See docs/alerts.md for the messages and what each target is sent.`,
 		Example: "by: [rule_id]\nmin_severity: high\ntargets:\n  team: { slack: { url: \"https://hooks.slack.com/services/T000/B000/XXXX\" } }\n",
 		Takes:   []pipeline.Stream{pipeline.Detections},
