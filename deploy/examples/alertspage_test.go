@@ -29,8 +29,8 @@ func TestAlertsPage(t *testing.T) {
 		t.Setenv(name, "https://hooks.example.org/x")
 	}
 	blocks := sinksBlock.FindAllStringSubmatch(string(page), -1)
-	if len(blocks) != 5 {
-		t.Errorf("%d examples, want 5", len(blocks))
+	if len(blocks) != 6 {
+		t.Errorf("%d examples, want 6", len(blocks))
 	}
 	reg, err := graph.NewRegistry(sources.All(), operators.All(), []pipeline.Factory{alert.Factory(), store.Factory()})
 	if err != nil {

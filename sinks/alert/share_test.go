@@ -4,9 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
 
 	"github.com/sluicehq/sluice/internal/kafkaconfig"
 	"github.com/sluicehq/sluice/internal/kafkatest"
@@ -71,8 +75,8 @@ func teller(t testing.TB, a, b *rig) (who, other *rig) {
 	return b, a
 }
 
-// counted waits until a sink has counted n detections of a rule.
-func counted(t testing.TB, r *rig, rule string, n int64) {
+// awaitCount waits until a sink has counted n detections of a rule.
+func awaitCount(t testing.TB, r *rig, rule string, n int64) {
 	t.Helper()
 	until(t, fmt.Sprintf("%d detections of %s are counted", n, rule), func() bool {
 		r.Sink.mu.Lock()
@@ -116,7 +120,7 @@ func TestShare(t *testing.T) {
 	}
 
 	write(one, "p/0", 1, det("r1", "ann", 0))
-	counted(t, now, "r1", 1)
+	awaitCount(t, now, "r1", 1)
 	want := "firing r1 n=1 a=1 #1\n"
 	told("the first detection is told of", want)
 	write(two, "p/1", 1, det("r1", "bob", 1), det("r1", "ann", 1))
@@ -124,7 +128,7 @@ func TestShare(t *testing.T) {
 	write(two, "p/0", 1, det("r1", "ann", 0))
 	write(two, "p/1", 2, det("r1", "cyd", 2, "severity", "info", "mode", "shadow")) // alerts nobody
 	write(one, "p/0", 2, det("r1", "dan", 2))
-	counted(t, now, "r1", 4)
+	awaitCount(t, now, "r1", 4)
 	pass(cfg.GroupInterval)
 	want += "updated r1 n=4 a=3 #2\n"
 	told("the others are told of", want)
@@ -135,7 +139,7 @@ func TestShare(t *testing.T) {
 	until(t, "the other tells", func() bool { return tells(next) })
 	write(next, "p/0", 3, det("r1", "eve", 3))
 	write(next, "p/1", 1, det("r1", "bob", 1), det("r1", "ann", 1)) // counted by the one before
-	counted(t, next, "r1", 5)
+	awaitCount(t, next, "r1", 5)
 	next.pass(cfg.GroupInterval)
 	want += "updated r1 n=5 a=4 #3\n"
 	told("the alert goes on", want)
@@ -163,7 +167,7 @@ func TestSharePlaceLost(t *testing.T) {
 	r := member(t, cfg)
 	until(t, "it tells", func() bool { return tells(r) })
 	r.put(t, 1, det("r1", "ann", 0))
-	counted(t, r, "r1", 1)
+	awaitCount(t, r, "r1", 1)
 	told := func(want string) {
 		t.Helper()
 		until(t, want, func() bool { return story(in.messages(t)) == want })
@@ -177,8 +181,8 @@ func TestSharePlaceLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer st.close()
-	if len(st.alerts) != 1 || len(st.byID) != 0 || st.read != 1 || len(st.keys) != 1 {
-		t.Fatalf("it was given %d alerts, %d messages, %d keys, offset %d", len(st.alerts), len(st.byID), len(st.keys), st.read)
+	if len(st.alerts) != 1 || len(st.byID) != 0 || st.read != 1 || len(st.counted["x"]) != 1 {
+		t.Fatalf("it was given %d alerts, %d messages, epochs %v, offset %d", len(st.alerts), len(st.byID), st.counted, st.read)
 	}
 	r.Sink.mu.Lock()
 	old := r.st
@@ -198,7 +202,7 @@ func TestSharePlaceLost(t *testing.T) {
 	}
 	r.put(t, 1, det("r1", "ann", 0))
 	r.put(t, 2, det("r1", "bob", 1))
-	counted(t, r, "r1", 2)
+	awaitCount(t, r, "r1", 2)
 	r.pass(cfg.ResolveAfter)
 	want := "firing r1 n=1 a=1 #1\nresolved r1 n=2 a=2 #2\n"
 	until(t, want, func() bool {
@@ -229,13 +233,12 @@ func TestShareLog(t *testing.T) {
 	if st.read != -1 || len(st.alerts) != 0 {
 		t.Fatalf("at first there are %d alerts, offset %d", len(st.alerts), st.read)
 	}
-	st.kept = 3
 	at := int64(0)
 	for i := range 5 {
 		at = int64(10 * i)
 		id := fmt.Sprint("a", i%3)
 		rec := record{
-			Keys: []string{fmt.Sprint("e", i)}, Alerts: []*alert{{ID: id, GroupID: "g" + id, Count: int64(i)}}, Read: &at,
+			Counted: map[string][]counted{fmt.Sprint("p/", i%2): {{fmt.Sprint("e", i), i}}}, Alerts: []*alert{{ID: id, GroupID: "g" + id, Count: int64(i)}}, Read: &at,
 			Add:     []*delivery{{ID: fmt.Sprint("d", i), Target: "hook", Msg: &Message{AlertID: id}}},
 			Reports: []*report{{Delivery: &sendReport{AlertID: id}}},
 		}
@@ -261,10 +264,7 @@ func TestShareLog(t *testing.T) {
 	if got := shape(again); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if again.log.slot != 5 {
-		t.Errorf("the next epoch's number is %d, want 5", again.log.slot)
-	}
-	if want != "read 40; keys [e2 e3 e4]; a1 4 a2 2; current 2; [d0 d2 d4]; reports [3 4 5]" {
+	if want != "read 40; counted map[p/0:[{e4 4}] p/1:[{e3 3}]]; a1 4 a2 2; current 2; [d0 d2 d4]; reports [3 4 5]" {
 		t.Errorf("the store holds %s", want)
 	}
 }
@@ -272,7 +272,7 @@ func TestShareLog(t *testing.T) {
 // shape writes what a store holds.
 func shape(st *store) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "read %d; keys %v;", st.read, st.keys[max(0, len(st.keys)-3):])
+	fmt.Fprintf(&out, "read %d; counted %v;", st.read, st.counted)
 	for _, id := range sortedKeys(st.alerts) {
 		fmt.Fprintf(&out, " %s %d", id, st.alerts[id].Count)
 	}
@@ -302,14 +302,14 @@ func TestShareRealAlertmanager(t *testing.T) {
 	now, next := teller(t, one, two)
 	one.put(t, 1, det("r1", "ann", 0))
 	two.put(t, 2, det("r1", "bob", 1), det("r2", "bob", 1))
-	counted(t, now, "r1", 2)
+	awaitCount(t, now, "r1", 2)
 	until(t, "two alerts", func() bool { return len(amActive(t, url)) == 2 })
 	if err := now.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the other tells", func() bool { return tells(next) })
 	next.put(t, 3, det("r1", "cyd", 2))
-	counted(t, next, "r1", 3)
+	awaitCount(t, next, "r1", 3)
 	names := amNames(t, url)
 	if len(names) != 2 || names["r1"] != 1 || names["r2"] != 1 {
 		t.Errorf("Alertmanager has %v", names)
@@ -333,7 +333,7 @@ func TestShareBrokerAway(t *testing.T) {
 	r := member(t, cfg)
 	until(t, "it tells", func() bool { return tells(r) })
 	r.put(t, 1, det("r1", "ann", 0))
-	counted(t, r, "r1", 1)
+	awaitCount(t, r, "r1", 1)
 	until(t, "the first is told", func() bool { return len(in.messages(t)) == 1 })
 	b.Kill()
 	r.pass(cfg.ResolveAfter) // there is something to tell
@@ -354,7 +354,7 @@ func TestShareBrokerAway(t *testing.T) {
 		}
 		return err == nil
 	})
-	counted(t, r, "r1", 2)
+	awaitCount(t, r, "r1", 2)
 	r.pass(cfg.ResolveAfter)
 	last := func() *Message { ms := in.messages(t); return ms[len(ms)-1] }
 	until(t, "it ends with both", func() bool { m := last(); return m.Status == "resolved" && m.Count == 2 })
@@ -362,5 +362,82 @@ func TestShareBrokerAway(t *testing.T) {
 		if m.AlertID != last().AlertID {
 			t.Errorf("got\n%s", story(in.messages(t)))
 		}
+	}
+}
+
+// TestParcels: messages of an epoch count once and in their order, whatever is
+// sent again; the newest epochs of each partition are remembered.
+func TestParcels(t *testing.T) {
+	var list []counted
+	send := func(epoch string, part int) bool {
+		p := parcel{epoch: epoch, part: part}
+		next, ok := p.next(list)
+		if ok {
+			list = next
+		}
+		return ok
+	}
+	for i, c := range []struct {
+		epoch string
+		part  int
+		want  bool
+	}{
+		{"a", 0, true},
+		{"a", 0, false},
+		{"a", 2, false},
+		{"a", 1, true},
+		{"b", 1, false},
+		{"b", 0, true},
+		{"a", 0, false},
+		{"a", 1, false},
+		{"a", 2, true},
+		{"b", 0, false},
+		{"b", 1, true},
+	} {
+		if got := send(c.epoch, c.part); got != c.want {
+			t.Errorf("step %d: message %d of %s: %v, want %v", i, c.part, c.epoch, got, c.want)
+		}
+	}
+	for i := range keptEach - 1 {
+		send(fmt.Sprint(i), 0)
+	}
+	if send("b", 0) || !send("a", 0) || len(list) != keptEach {
+		t.Errorf("of %d epochs the newest %d are not what is remembered: %v", keptEach+2, keptEach, list)
+	}
+}
+
+// TestShareMessages: an epoch that is too large for one message is several, which
+// count once together; what is not ours is left out; columns that a process of
+// another version does not write are empty.
+func TestShareMessages(t *testing.T) {
+	b := kafkatest.Start(t)
+	b.NeedReal(t, "for transactions")
+	in := newReceiver(t)
+	r := member(t, shared(t, b, map[string]Target{"hook": webhook(in.URL)}))
+	var rows []row
+	for i := range 20 {
+		rows = append(rows, det("r1", "ann", i, "text", strings.Repeat("zorvath ", 12_000)))
+	}
+	r.put(t, 1, rows...)
+	r.put(t, 1, rows...)
+	b.Produce(t, kafkatest.Message("alerts", 0, nil, []byte("something else")))
+	r.put(t, 2, det("r2", "ann", 0))
+	awaitCount(t, r, "r2", 1)
+	awaitCount(t, r, "r1", 20)
+	if log := r.logged(); strings.Count(log, "is left out") != 1 {
+		t.Errorf("the log is\n%s", log)
+	}
+	if n := len(b.ConsumeAll(t, "alerts")); n < 2*4+2 {
+		t.Errorf("%d messages: the epoch was not cut", n)
+	}
+
+	rec := batches(t, det("r3", "ann", 0, "labels", []string{"x"}))[0].Record
+	at := rec.Schema().FieldIndices("labels")[0]
+	fields := slices.Delete(rec.Schema().Fields(), at, at+1)
+	older := array.NewRecord(arrow.NewSchema(fields, nil), slices.Delete(slices.Clone(rec.Columns()), at, at+1), 1)
+	fitted := r.shared.fit(older, rec.Schema())
+	d := r.routes[0].layout.reader(fitted, "p").head(0)
+	if d.rule != "r3" || d.author != "ann" || len(d.labels) != 0 {
+		t.Errorf("got %+v", d)
 	}
 }

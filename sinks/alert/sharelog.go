@@ -23,13 +23,12 @@ import (
 // is read behind that changes no more but by this process.
 //
 // Keys are a kind, a slash, and an id: an alert's, a delivery's, a report's
-// number, the number of an epoch's key modulo how many are kept; and "read".
+// number, for counted epochs the source's partition; and "read".
 //
 // The sink's lock guards it.
 type changelog struct {
 	topic string
 	p     *client.Producer
-	slot  uint64            // of the next epoch's key
 	later []*client.Message // that is to be written with the next change, or soon
 	err   error             // why nothing can be written any more
 }
@@ -54,12 +53,6 @@ const (
 	// loadTime is how long nothing may come while the topic is read.
 	loadTime = 20 * time.Second
 )
-
-// slotted is the value of an epoch's key.
-type slotted struct {
-	N   uint64 `json:"n"`
-	Key string `json:"key"`
-}
 
 // commit writes a change. After an error nothing can be said of it but that this
 // process can write nothing more.
@@ -90,9 +83,8 @@ func (l *changelog) messages(st *store, rec *record) (out []*client.Message, err
 		}
 		out = append(out, m)
 	}
-	for _, key := range rec.Keys {
-		put(kindEpoch, strconv.FormatUint(l.slot%uint64(st.kept), 10), slotted{l.slot, key})
-		l.slot++
+	for partition, epochs := range rec.Counted {
+		put(kindEpoch, partition, epochs)
 	}
 	for _, a := range rec.Alerts {
 		put(kindAlert, a.ID, a)
@@ -264,7 +256,7 @@ func (x *sharing) load(ctx context.Context, l *changelog) (*store, error) {
 
 // restore makes the store of what the topic has, in the order in which it was written.
 func restore(l *changelog, have map[string]kept) (*store, error) {
-	st := newStore(keptTopic)
+	st := newStore()
 	st.log, st.read = l, -1
 	list := make([]kept, 0, len(have))
 	for _, k := range have {
@@ -272,7 +264,7 @@ func restore(l *changelog, have map[string]kept) (*store, error) {
 	}
 	slices.SortFunc(list, func(a, b kept) int { return cmp.Compare(a.at, b.at) })
 	for _, k := range list {
-		rec, err := l.parse(k)
+		rec, err := change(k)
 		if err != nil {
 			return nil, fmt.Errorf("topic %s: the message at offset %d is not of this sink, or of another version: %w", l.topic, k.at, err)
 		}
@@ -281,8 +273,8 @@ func restore(l *changelog, have map[string]kept) (*store, error) {
 	return st, nil
 }
 
-// parse reads one message as a change.
-func (l *changelog) parse(k kept) (rec record, err error) {
+// change reads one message as a change.
+func change(k kept) (rec record, err error) {
 	switch kind := k.key[:strings.IndexByte(k.key, '/')+1]; {
 	case kind == kindAlert:
 		a := &alert{}
@@ -299,10 +291,9 @@ func (l *changelog) parse(k kept) (rec record, err error) {
 		err = json.Unmarshal(k.value, r)
 		rec.Reports = []*report{r}
 	case kind == kindEpoch:
-		var s slotted
-		err = json.Unmarshal(k.value, &s)
-		rec.Keys = []string{s.Key}
-		l.slot = max(l.slot, s.N+1)
+		var epochs []counted
+		err = json.Unmarshal(k.value, &epochs)
+		rec.Counted = map[string][]counted{strings.TrimPrefix(k.key, kindEpoch): epochs}
 	case k.key == keyRead:
 		rec.Read = new(int64)
 		err = json.Unmarshal(k.value, rec.Read)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -19,8 +20,10 @@ import (
 
 // Headers of a message with detections. It holds an Arrow IPC stream, sealed.
 const (
-	headerPart = "sluice-part" // Key.String of the epoch, '#', and the message's number in it
-	headerRead = "sluice-read" // when the rows were read, ms
+	headerPartition = "sluice-partition" // of the source
+	headerEpoch     = "sluice-epoch"     // Key.String of the epoch
+	headerPart      = "sluice-part"      // number of the message in the epoch
+	headerRead      = "sluice-read"      // when the rows were read, ms
 )
 
 // partSize is the size that a message of more than one detection has at the most.
@@ -122,10 +125,14 @@ func (x *sharing) messages(ctx context.Context, key pipeline.Key, in []pipeline.
 			return nil, fmt.Errorf("%s: %w", x.s.name, err)
 		}
 		err = encode(rec, func(value []byte) {
-			part := key.String() + "#" + strconv.Itoa(len(out))
 			out = append(out, &client.Message{
 				TopicPartition: client.TopicPartition{Topic: &x.cfg.Topic, Partition: 0}, Value: kafka.Seal(value),
-				Headers: []client.Header{{Key: headerPart, Value: []byte(part)}, {Key: headerRead, Value: []byte(read)}},
+				Headers: []client.Header{
+					{Key: headerPartition, Value: []byte(key.Span.Partition)},
+					{Key: headerEpoch, Value: []byte(key.String())},
+					{Key: headerPart, Value: strconv.AppendInt(nil, int64(len(out)), 10)},
+					{Key: headerRead, Value: []byte(read)},
+				},
 			})
 		})
 		rec.Release()
@@ -165,20 +172,44 @@ func encode(rec arrow.Record, send func([]byte)) error {
 
 // parcel is what a message says beside its detections.
 type parcel struct {
-	part string
-	read int64 // 0 where it is not known
+	partition string
+	epoch     string // a name of it
+	part      int
+	read      int64 // 0 where it is not known
 }
 
 func parcelOf(m *client.Message) (p parcel) {
 	for _, h := range m.Headers {
-		switch h.Key {
+		switch value := string(h.Value); h.Key {
+		case headerPartition:
+			p.partition = value
+		case headerEpoch:
+			p.epoch = digest("epoch", value)[:24]
 		case headerPart:
-			p.part = string(h.Value)
+			p.part, _ = strconv.Atoi(value)
 		case headerRead:
-			p.read, _ = strconv.ParseInt(string(h.Value), 10, 64)
+			p.read, _ = strconv.ParseInt(value, 10, 64)
 		}
 	}
 	return p
+}
+
+// next reports whether the message is the next one of its epoch, and returns the
+// partition's epochs with it. One that was counted comes again after a crash.
+// One before which another is missing was sent in vain: the epoch comes again
+// as a whole. List is not changed.
+func (p *parcel) next(list []counted) ([]counted, bool) {
+	i := slices.IndexFunc(list, func(c counted) bool { return c.Epoch == p.epoch })
+	list = slices.Clone(list)
+	if i < 0 {
+		list = append(list, counted{Epoch: p.epoch})
+		i = len(list) - 1
+	}
+	if list[i].Parts != p.part {
+		return nil, false
+	}
+	list[i].Parts++
+	return list[max(0, len(list)-keptEach):], true
 }
 
 // each calls f with the records of a message, with the columns of want: a

@@ -185,8 +185,7 @@ func (t *turn) count(in []*client.Message) error {
 	}
 	e := s.newEpoch()
 	now, next := e.now, t.next
-	var keys []string
-	seen := map[string]bool{}
+	epochs := map[string][]counted{}
 	for _, m := range in {
 		at := int64(m.TopicPartition.Offset)
 		if at < next {
@@ -194,11 +193,15 @@ func (t *turn) count(in []*client.Message) error {
 		}
 		next = at + 1
 		p := parcelOf(m)
-		if s.st.known[p.part] || seen[p.part] {
+		list, staged := epochs[p.partition]
+		if !staged {
+			list = s.st.counted[p.partition]
+		}
+		list, ok := p.next(list)
+		if !ok {
 			continue
 		}
-		seen[p.part] = true
-		keys = append(keys, p.part)
+		epochs[p.partition] = list
 		if e.read = now; p.read > 0 {
 			e.read = min(p.read, now)
 		}
@@ -209,7 +212,7 @@ func (t *turn) count(in []*client.Message) error {
 	if next == t.next {
 		return nil
 	}
-	if err := s.st.commit(record{Keys: keys, Alerts: e.changed, Read: &next}); err != nil {
+	if err := s.st.commit(record{Counted: epochs, Alerts: e.changed, Read: &next}); err != nil {
 		return err
 	}
 	t.next = next

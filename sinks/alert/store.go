@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,7 +27,11 @@ type record struct {
 	Add    []*delivery `json:"add,omitempty"`    // messages to be sent
 	Done   []string    `json:"done,omitempty"`   // ids of deliveries that need no more
 
-	Read     *int64    `json:"-"`                  // detections before this offset of the topic are counted; with share
+	// With share: detections before this offset of the topic are counted, and, by
+	// partition of the source, the epochs that are.
+	Read    *int64               `json:"-"`
+	Counted map[string][]counted `json:"-"`
+
 	Reports  []*report `json:"reports,omitempty"`  // rows for the store; commit numbers them
 	Reported uint64    `json:"reported,omitempty"` // the store has the rows up to this one
 }
@@ -45,10 +50,16 @@ type delivery struct {
 	gone     bool
 }
 
+// counted is an epoch of which so many messages are counted, the first ones.
+type counted struct {
+	Epoch string `json:"epoch"`
+	Parts int    `json:"parts"`
+}
+
 // Bounds of the journal.
 const (
 	keptKeys  = 4096     // epochs remembered, more than one process may have to write again
-	keptTopic = 16384    // the same of all processes, with share
+	keptEach  = 32       // with share: of each partition of the source, as sinks/kafka remembers
 	compactAt = 16 << 20 // bytes beyond the last compaction after which it is written anew
 )
 
@@ -64,10 +75,11 @@ type store struct {
 	size int64
 	base int64 // size after the last compaction
 
-	log  *changelog // nil: the journal is a file
-	read int64      // see record
+	// With share; see record.
+	log     *changelog // nil: the journal is a file
+	read    int64
+	counted map[string][]counted
 
-	kept    int // how many keys are
 	known   map[string]bool
 	keys    []string
 	alerts  map[string]*alert // by ID
@@ -81,16 +93,16 @@ type store struct {
 
 func crc(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
-func newStore(kept int) *store {
+func newStore() *store {
 	return &store{
-		kept: kept, known: map[string]bool{}, alerts: map[string]*alert{}, current: map[string]*alert{},
+		counted: map[string][]counted{}, known: map[string]bool{}, alerts: map[string]*alert{}, current: map[string]*alert{},
 		byID: map[string]*delivery{}, queues: map[string][]*delivery{},
 	}
 }
 
 // openStore opens or makes the folder. Another process that has it is an error.
 func openStore(dir string, sync bool) (*store, error) {
-	st := newStore(keptKeys)
+	st := newStore()
 	st.dir, st.sync = dir, sync
 	// Messages quote posts: nobody else need read them.
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -176,13 +188,14 @@ func (st *store) apply(rec record) {
 		st.known[k] = true
 		st.keys = append(st.keys, k)
 	}
-	for len(st.keys) > st.kept {
+	for len(st.keys) > keptKeys {
 		delete(st.known, st.keys[0])
 		st.keys = st.keys[1:]
 	}
 	if rec.Read != nil {
 		st.read = *rec.Read
 	}
+	maps.Copy(st.counted, rec.Counted)
 	for _, a := range rec.Alerts {
 		st.alerts[a.ID] = a
 		if !a.Closed {
