@@ -80,18 +80,19 @@ func newSharing(s *Sink, mem memory.Allocator) *sharing {
 	return &sharing{s: s, cfg: s.cfg.Share, at: kafka.Connection{Connection: s.cfg.Share.Connection}, id: "sluice-" + s.pipe + "-" + s.name, mem: mem}
 }
 
-// maxMessage bounds a message: a detection quotes a post, and a state an alert.
-const maxMessage = 8 << 20
-
 // settings of a client that produces, or consumes.
 func (x *sharing) settings(producer bool, own client.ConfigMap) *client.ConfigMap {
 	c := x.at
 	c.Settings = maps.Clone(c.Settings)
-	maps.DeleteFunc(c.Settings, func(name, _ string) bool { return producer == kafka.OfConsumer(name) && (producer || ofProducer(name)) })
+	others := ofProducer
+	if producer {
+		others = kafka.OfConsumer
+	}
+	maps.DeleteFunc(c.Settings, func(name, _ string) bool { return others(name) })
 	defaults := client.ConfigMap{"client.id": "sluice"}
 	if producer {
 		defaults["linger.ms"], defaults["compression.type"] = 0, "lz4"
-		own["enable.idempotence"], own["acks"], own["message.max.bytes"] = true, "all", maxMessage
+		own["enable.idempotence"], own["acks"] = true, "all"
 		own["go.delivery.report.fields"] = "none"
 	}
 	if x.logs != nil {
@@ -137,12 +138,11 @@ func (x *sharing) makeTopics(ctx context.Context) error {
 	defer admin.Close()
 	ctx, end := context.WithTimeout(ctx, askTimeout)
 	defer end()
-	limit := strconv.Itoa(maxMessage)
 	for topic, config := range map[string]map[string]string{
-		x.cfg.Topic: {"cleanup.policy": "delete", "retention.ms": strconv.FormatInt(x.cfg.Retention.Milliseconds(), 10), "max.message.bytes": limit},
+		x.cfg.Topic: {"cleanup.policy": "delete", "retention.ms": strconv.FormatInt(x.cfg.Retention.Milliseconds(), 10)},
 		// Whoever takes over reads it all: it is cleaned often.
 		x.cfg.stateTopic(): {
-			"cleanup.policy": "compact", "max.message.bytes": limit, "min.cleanable.dirty.ratio": "0.1", "segment.ms": "600000",
+			"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1", "segment.ms": "600000",
 			"segment.bytes": strconv.Itoa(32 << 20), "delete.retention.ms": "3600000",
 		},
 	} {
@@ -192,7 +192,7 @@ const leaveTime = 5 * time.Second
 func (x *sharing) close(ctx context.Context) error {
 	if x.stop != nil {
 		x.stop()
-		limit := time.NewTimer(2*x.s.drain + leaveTime)
+		limit := time.NewTimer(3*x.s.drain + leaveTime)
 		defer limit.Stop()
 		select {
 		case <-x.ended:

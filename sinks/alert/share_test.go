@@ -421,10 +421,12 @@ func TestShareMessages(t *testing.T) {
 	r.put(t, 1, rows...)
 	r.put(t, 1, rows...)
 	b.Produce(t, kafkatest.Message("alerts", 0, nil, []byte("something else")))
-	r.put(t, 2, det("r2", "ann", 0))
-	awaitCount(t, r, "r2", 1)
-	awaitCount(t, r, "r1", 20)
-	if log := r.logged(); strings.Count(log, "is left out") != 1 {
+	r.put(t, 2, det("r2", "ann", 0, "text", strings.Repeat("zorvath ", 300_000))) // too large for a broker
+	r.put(t, 3, det("r3", strings.Repeat("a", 1_000_000), 0), det("r4", "ann", 0))
+	for rule, n := range map[string]int64{"r1": 20, "r2": 1, "r4": 1} {
+		awaitCount(t, r, rule, n)
+	}
+	if log := r.logged(); strings.Count(log, "is left out") != 1 || strings.Count(log, "too large to be told of") != 1 {
 		t.Errorf("the log is\n%s", log)
 	}
 	if n := len(b.ConsumeAll(t, "alerts")); n < 2*4+2 {

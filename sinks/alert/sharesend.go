@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
@@ -26,8 +27,11 @@ const (
 	headerRead      = "sluice-read"      // when the rows were read, ms
 )
 
-// partSize is the size that a message of more than one detection has at the most.
-const partSize = 512 << 10
+// Sizes of messages, in bytes; brokers by default take a million.
+const (
+	partSize = 512 << 10 // at the most, of more than one detection
+	slimSize = 900_000   // beyond it one is sent without its text and what was found in it
+)
 
 // write sends the epoch's detections to the process that tells, and waits until
 // the brokers have them. The same epoch makes the same messages.
@@ -124,7 +128,7 @@ func (x *sharing) messages(ctx context.Context, key pipeline.Key, in []pipeline.
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", x.s.name, err)
 		}
-		err = encode(rec, func(value []byte) {
+		err = x.encode(rec, func(value []byte) {
 			out = append(out, &client.Message{
 				TopicPartition: client.TopicPartition{Topic: &x.cfg.Topic, Partition: 0}, Value: kafka.Seal(value),
 				Headers: []client.Header{
@@ -145,29 +149,59 @@ func (x *sharing) messages(ctx context.Context, key pipeline.Key, in []pipeline.
 
 // encode calls send with the record, or, where that is too large, with halves of
 // it: at the same places every time, since they depend on the rows only.
-func encode(rec arrow.Record, send func([]byte)) error {
-	var b bytes.Buffer
-	w := ipc.NewWriter(&b, ipc.WithSchema(rec.Schema()))
-	err := w.Write(rec)
-	if e := w.Close(); err == nil {
-		err = e
-	}
+func (x *sharing) encode(rec arrow.Record, send func([]byte)) error {
 	n := rec.NumRows()
-	if err != nil || b.Len() <= partSize || n < 2 {
-		if err == nil {
-			send(b.Bytes())
+	value, err := stream(rec)
+	switch {
+	case err != nil:
+		return err
+	case len(value) <= partSize, n == 1 && len(value) <= slimSize:
+		send(value)
+		return nil
+	case n == 1:
+		slim := x.slim(rec)
+		defer slim.Release()
+		value, err := stream(slim)
+		if err == nil && len(value) > slimSize { // its ids alone: no broker takes it
+			x.s.log.Error("alerts: a detection is too large to be told of", "sink", x.s.name, "bytes", len(value))
+		} else if err == nil {
+			send(value)
 		}
 		return err
 	}
 	for _, part := range [][2]int64{{0, n / 2}, {n / 2, n}} {
 		half := rec.NewSlice(part[0], part[1])
-		err := encode(half, send)
+		err := x.encode(half, send)
 		half.Release()
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// stream writes a record as an Arrow IPC stream.
+func stream(rec arrow.Record) ([]byte, error) {
+	var b bytes.Buffer
+	w := ipc.NewWriter(&b, ipc.WithSchema(rec.Schema()))
+	err := w.Write(rec)
+	if e := w.Close(); err == nil {
+		err = e
+	}
+	return b.Bytes(), err
+}
+
+// slim returns a record without what quotes the post's text: it still counts.
+// The caller releases it.
+func (x *sharing) slim(rec arrow.Record) arrow.Record {
+	var fields []arrow.Field
+	var cols []arrow.Array
+	for i, f := range rec.Schema().Fields() {
+		if f.Name != "text" && !strings.HasPrefix(f.Name, "values.") && !strings.HasPrefix(f.Name, "spans.") {
+			fields, cols = append(fields, f), append(cols, rec.Column(i))
+		}
+	}
+	return array.NewRecord(arrow.NewSchema(fields, nil), cols, rec.NumRows())
 }
 
 // parcel is what a message says beside its detections.
