@@ -47,6 +47,9 @@ type target struct {
 	dead     int64
 }
 
+// keyless reports whether people see a message twice that is sent twice.
+func (t *target) keyless() bool { return t.cfg.Slack != nil || t.cfg.Email != nil }
+
 func (t *target) close() {
 	if t.client != nil {
 		t.client.CloseIdleConnections()
@@ -184,6 +187,9 @@ func (s *Sink) pick(t *target) (*delivery, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d, wait := s.next(t)
+	if d != nil && s.st.log != nil && !s.st.log.prove(s.st) {
+		return nil, s.every
+	}
 	if d != nil {
 		d.busy = true
 	}
@@ -220,6 +226,9 @@ func (s *Sink) settle(ctx context.Context, t *target, d *delivery, f *failure) {
 		t.failures, t.paused = 0, 0
 		d.attempts++
 		s.finish(d, nil, deliveryRow(d, "sent", "", now))
+		if s.st.log != nil && t.keyless() {
+			_ = s.st.log.flush() // at once: nobody else would know a repeat
+		}
 		t.rouse() // the alert's next message may go
 	case ctx.Err() != nil: // cut short by Close: the next run sends it again
 	case f.final:

@@ -211,6 +211,41 @@ func TestSharePlaceLost(t *testing.T) {
 	})
 }
 
+// TestShareProof: a process that only sends what it has made before finds out too
+// that another tells, and sends no more of it.
+func TestShareProof(t *testing.T) {
+	b := kafkatest.Start(t)
+	b.NeedReal(t, "for transactions")
+	in := newReceiver(t)
+	in.setAnswer(func(_ int, w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusInternalServerError)
+		return true
+	})
+	r := member(t, shared(t, b, map[string]Target{"hook": webhook(in.URL)}))
+	until(t, "it tells", func() bool { return tells(r) })
+	r.put(t, 1, det("r1", "ann", 0))
+	calls := func() int {
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		return in.calls
+	}
+	until(t, "the message is tried", func() bool { return calls() > 2 })
+	st, err := newSharing(r.Sink, nil).takeOver(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.close()
+	if len(st.byID) != 1 {
+		t.Fatalf("%d messages were taken over, want 1", len(st.byID))
+	}
+	until(t, "it sends no more", func() bool { return strings.Contains(r.logged(), "leaves the others to tell") })
+	before := calls()
+	time.Sleep(200 * time.Millisecond) // before it joins again
+	if n := calls() - before; n > 0 {
+		t.Errorf("%d attempts after it had lost its place", n)
+	}
+}
+
 // TestShareLog: what a store holds is what is read again, whatever was written
 // and taken back before.
 func TestShareLog(t *testing.T) {

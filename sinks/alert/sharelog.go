@@ -31,6 +31,7 @@ type changelog struct {
 	p     *client.Producer
 	later []*client.Message // that is to be written with the next change, or soon
 	err   error             // why nothing can be written any more
+	last  time.Time         // when something was written last
 }
 
 // Kinds of keys.
@@ -50,6 +51,9 @@ const (
 	callSlice = 500 * time.Millisecond
 	// flushEvery is how long what need not be lasting waits for company.
 	flushEvery = 20 * time.Millisecond
+	// proveAfter is after how long without a change a message is sent only when
+	// this process has shown that it is still the one that tells.
+	proveAfter = time.Second
 	// loadTime is how long nothing may come while the topic is read.
 	loadTime = 20 * time.Second
 )
@@ -139,8 +143,17 @@ func (l *changelog) flush() error {
 		l.err = fmt.Errorf("topic %s: %w", l.topic, err)
 		return l.err
 	}
-	l.later = nil
+	l.later, l.last = nil, time.Now()
 	return nil
+}
+
+// prove reports whether this process is the one that tells. It may have been
+// suspended, and another tells: then what it writes fails.
+func (l *changelog) prove(st *store) bool {
+	if l.err == nil && time.Since(l.last) > proveAfter {
+		_ = l.commit(st, &record{Read: &st.read}) // says nothing new
+	}
+	return l.err == nil
 }
 
 func codeIs(err error, code client.ErrorCode) bool {
