@@ -223,6 +223,8 @@ func TestSIGKILL(t *testing.T) {
 		t.Errorf("killed %d times only", killed)
 	}
 	// PagerDuty opened one incident for each, and none is open.
+	page.mu.Lock()
+	defer page.mu.Unlock()
 	for key, state := range page.incidents {
 		if state != "resolved" || page.opened[key] != 1 || !ids[key] {
 			t.Errorf("incident %s is %s, and was opened %d times", key, state, page.opened[key])

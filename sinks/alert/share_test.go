@@ -152,8 +152,11 @@ func TestShare(t *testing.T) {
 		ids[m.AlertID] = true
 	}
 	until(t, "the page ends", func() bool { return strings.HasSuffix(page.tale(), "resolve") })
-	if page.tale() != "trigger trigger trigger resolve" || len(ids) != 1 || len(page.incidents) != 1 {
-		t.Errorf("%d alerts; %d incidents; %s", len(ids), len(page.incidents), page.tale())
+	tale := page.tale()
+	page.mu.Lock()
+	defer page.mu.Unlock()
+	if tale != "trigger trigger trigger resolve" || len(ids) != 1 || len(page.incidents) != 1 {
+		t.Errorf("%d alerts; %d incidents; %s", len(ids), len(page.incidents), tale)
 	}
 }
 
@@ -214,6 +217,9 @@ func TestSharePlaceLost(t *testing.T) {
 // TestShareProof: a process that only sends what it has made before finds out too
 // that another tells, and sends no more of it.
 func TestShareProof(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a broker takes ten seconds to start")
+	}
 	b := kafkatest.Start(t)
 	b.NeedReal(t, "for transactions")
 	in := newReceiver(t)
@@ -249,6 +255,9 @@ func TestShareProof(t *testing.T) {
 // TestShareLog: what a store holds is what is read again, whatever was written
 // and taken back before.
 func TestShareLog(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a broker takes ten seconds to start")
+	}
 	b := kafkatest.Start(t)
 	b.NeedReal(t, "for transactions")
 	cfg := shared(t, b, map[string]Target{"hook": webhook("http://127.0.0.1:1")})
@@ -326,6 +335,9 @@ func shape(st *store) string {
 // TestShareRealAlertmanager: what two processes find of one thing is one alert
 // there, and it goes when whoever tells then says that it is over.
 func TestShareRealAlertmanager(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a broker takes ten seconds to start")
+	}
 	url := startAlertmanager(t)
 	defer http.DefaultClient.CloseIdleConnections()
 	b := kafkatest.Start(t)
@@ -360,6 +372,9 @@ func TestShareRealAlertmanager(t *testing.T) {
 // TestShareBrokerAway: while the broker is away nothing is told; when it is back,
 // all that was written is, once.
 func TestShareBrokerAway(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a broker takes ten seconds to start")
+	}
 	b := kafkatest.Start(t)
 	b.NeedReal(t, "to be ended")
 	in := newReceiver(t)
@@ -445,6 +460,9 @@ func TestParcels(t *testing.T) {
 // count once together; what is not ours is left out; columns that a process of
 // another version does not write are empty.
 func TestShareMessages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a broker takes ten seconds to start")
+	}
 	b := kafkatest.Start(t)
 	b.NeedReal(t, "for transactions")
 	in := newReceiver(t)
