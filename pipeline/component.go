@@ -64,6 +64,27 @@ type Keyed interface {
 	Key() int
 }
 
+// Windowed is what the Plan of a stateful step also implements if its state goes
+// back a bounded time. Where no snapshot is at hand, the state of a partition is
+// then built again from its last rows instead of all of them.
+//
+// Once Advance was called with a watermark w, all that the operator emits from
+// then on must follow from these alone, each in its order and place: the rows so
+// far with an event time (created_at) later than w - Window, the calls of Advance
+// so far with a watermark later than that, and the rows and calls to come. So an
+// operator that was made anew and is given everything from some place on, before
+// which no row is later than w - Window, goes on as the first one does, though it
+// may hold other bytes. Rows come late and out of order: one that is not later
+// than w - Window when it comes, w being the last watermark, must leave no trace.
+// What holds a further emission off, such as an alarm that was raised, is state
+// too, and goes back no further.
+type Windowed interface {
+	Keyed
+	// Window is how far the state goes back in event time. One that is not above
+	// zero says nothing: state is built from the beginning.
+	Window() time.Duration
+}
+
 // Describer lets a Plan add lines to what `sluice graph` prints of it, such as
 // "list extremist_terms: 412 terms".
 type Describer interface {
@@ -76,6 +97,9 @@ type Resume struct {
 	// Until lists positions at which recorded epochs end, in order. No chunk
 	// may straddle one of them, so that an epoch can be run again exactly.
 	Until []Position
+	// Durable, unless empty, tells that the rows from From up to here are durable
+	// and are read for the state of steps only. It is the first of Until.
+	Durable Position
 	// Term is what the partition's chunks carry; 0 unless the source is [Shared].
 	Term uint64
 }

@@ -38,6 +38,20 @@ type SharedPlan interface {
 type Recorded struct {
 	Committed Position  // everything before is durable in every sink; empty when nothing was begun
 	Pending   []Pending // epochs that may be half written, in order; the first begins at Committed
+	Replay    Replay    // from where the state of steps at Committed can be built; zero for the beginning
+}
+
+// Replay is a place from which the state of steps can be built again by running
+// the rows from there on: those before it are too old to matter (see [Windowed]).
+type Replay struct {
+	From Position `json:"from"` // empty for the beginning
+	// Latest is the latest event time of the rows before From that steps with
+	// state were given, in ms since 1970; 0 when there are none.
+	Latest int64 `json:"latest"`
+	// Reach is how far event time has come since, at the least, in ms. Steps whose
+	// windows, with the lateness of the watermark, go back further can not be
+	// built from here.
+	Reach int64 `json:"reach"`
 }
 
 // Pending is an epoch that was recorded and is not known to be durable.

@@ -53,7 +53,10 @@ type Partition struct {
 	Committed pipeline.Position `json:"committed"` // everything before is durable in every sink
 	Rows      int64             `json:"rows"`      // records up to Committed
 	Snapshot  *Snapshot         `json:"snapshot,omitempty"`
-	Pending   []Intent          `json:"pending,omitempty"` // in order; the first starts at Committed
+	// Replay is from where the state at Committed can be built again without a
+	// snapshot; zero for the beginning, and in folders of earlier versions.
+	Replay  pipeline.Replay `json:"replay,omitzero"`
+	Pending []Intent        `json:"pending,omitempty"` // in order; the first starts at Committed
 	// Shared: the partition is shared with other processes, and how far it has
 	// come is not known here. There is a snapshot, at Committed.
 	Shared bool `json:"shared,omitempty"`
@@ -67,6 +70,15 @@ type Snapshot struct {
 	// State names what keeps the state: graphs with the same one can go on
 	// with each other's. Empty in snapshots of earlier versions.
 	State string `json:"state,omitempty"`
+	// Places are such as the state may be built from once event time has moved on,
+	// in order; none in snapshots of earlier versions.
+	Places []Place `json:"places,omitempty"`
+}
+
+// Place is a position between rows, and how far event time was there.
+type Place struct {
+	At     pipeline.Position `json:"at"`
+	Latest int64             `json:"latest"` // of the rows before it, ms since 1970
 }
 
 // Options of Open.
@@ -112,9 +124,10 @@ type state struct {
 }
 
 type commit struct {
-	Span     pipeline.Span `json:"span"`
-	Rows     int64         `json:"rows"`
-	Snapshot *Snapshot     `json:"snapshot,omitempty"`
+	Span     pipeline.Span   `json:"span"`
+	Rows     int64           `json:"rows"`
+	Snapshot *Snapshot       `json:"snapshot,omitempty"`
+	Replay   pipeline.Replay `json:"replay,omitzero"`
 }
 
 // Open opens or creates the folder. It fails when another process has it open,
@@ -200,13 +213,14 @@ func (s *Store) Intend(in Intent) error {
 }
 
 // Commit records that everything of span is durable in every sink; rows is the
-// number of its records. A snapshot, when not nil, replaces the one before.
-func (s *Store) Commit(span pipeline.Span, rows int64, snap *Snapshot) error {
+// number of its records. A snapshot, when not nil, replaces the one before. Replay
+// is from where the state after span can be built again.
+func (s *Store) Commit(span pipeline.Span, rows int64, snap *Snapshot, replay pipeline.Replay) error {
 	old := ""
 	if p := s.partitions[span.Partition]; p != nil && p.Snapshot != nil {
 		old = p.Snapshot.File
 	}
-	if err := s.append(record{Commit: &commit{Span: span, Rows: rows, Snapshot: snap}}); err != nil {
+	if err := s.append(record{Commit: &commit{Span: span, Rows: rows, Snapshot: snap, Replay: replay}}); err != nil {
 		return err
 	}
 	if snap != nil && old != "" && old != snap.File {
@@ -301,6 +315,7 @@ func (s *Store) apply(r record) error {
 		p.Pending = slices.Clone(p.Pending[1:])
 		p.Committed = r.Commit.Span.To
 		p.Rows += r.Commit.Rows
+		p.Replay = r.Commit.Replay
 		if r.Commit.Snapshot != nil {
 			p.Snapshot = r.Commit.Snapshot
 		}

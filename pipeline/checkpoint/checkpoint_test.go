@@ -51,7 +51,7 @@ func TestStateSurvivesReopening(t *testing.T) {
 	must(t, s.Intend(checkpoint.Intent{Span: span("10", "20"), Manifest: h})) // a replay says it again
 	file, err := s.WriteSnapshot(1, func(w io.Writer) error { _, err := io.WriteString(w, "state"); return err })
 	must(t, err)
-	must(t, s.Commit(span("0", "10"), 10, &checkpoint.Snapshot{Position: "10", File: file, Manifest: h}))
+	must(t, s.Commit(span("0", "10"), 10, &checkpoint.Snapshot{Position: "10", File: file, Manifest: h}, pipeline.Replay{}))
 	want := s.Partitions()
 	s.Close()
 
@@ -87,7 +87,7 @@ func TestTornTail(t *testing.T) {
 	must(t, s.Intend(checkpoint.Intent{Span: span("0", "10"), Manifest: none}))
 	before, err := os.ReadFile(filepath.Join(dir, "journal"))
 	must(t, err)
-	must(t, s.Commit(span("0", "10"), 10, nil))
+	must(t, s.Commit(span("0", "10"), 10, nil, pipeline.Replay{}))
 	after, err := os.ReadFile(filepath.Join(dir, "journal"))
 	must(t, err)
 	s.Close()
@@ -146,7 +146,7 @@ func TestErrors(t *testing.T) {
 			must(t, s.Intend(checkpoint.Intent{Span: span("0", "10"), Manifest: none}))
 			return s.Intend(checkpoint.Intent{Span: span("11", "20"), Manifest: none})
 		}(), `starts at "11", but the one before it ends at "10"`},
-		{"commit without intent", s.Commit(span("5", "10"), 1, nil), "has no intent"},
+		{"commit without intent", s.Commit(span("5", "10"), 1, nil, pipeline.Replay{}), "has no intent"},
 		{"second process", func() error {
 			_, err := checkpoint.Open(dir, checkpoint.Options{Pipeline: "p"})
 			return err
@@ -187,7 +187,7 @@ func TestOldSnapshotsGo(t *testing.T) {
 		must(t, err)
 		sp := span(fmt.Sprint(i), fmt.Sprint(i+1))
 		must(t, s.Intend(checkpoint.Intent{Span: sp, Manifest: none}))
-		must(t, s.Commit(sp, 1, &checkpoint.Snapshot{Position: sp.To, File: file, Manifest: none}))
+		must(t, s.Commit(sp, 1, &checkpoint.Snapshot{Position: sp.To, File: file, Manifest: none}, pipeline.Replay{}))
 	}
 	left, err := os.ReadDir(filepath.Join(dir, "state"))
 	must(t, err)
@@ -208,7 +208,7 @@ func TestSweep(t *testing.T) {
 	}
 	done, pending := put("done"), put("pending")
 	must(t, s.Intend(checkpoint.Intent{Span: span("0", "1"), Manifest: done}))
-	must(t, s.Commit(span("0", "1"), 1, nil))
+	must(t, s.Commit(span("0", "1"), 1, nil, pipeline.Replay{}))
 	must(t, s.Intend(checkpoint.Intent{Span: span("1", "2"), Manifest: pending}))
 	orphan, err := s.WriteSnapshot(9, func(io.Writer) error { return nil })
 	must(t, err)
@@ -241,7 +241,7 @@ func TestCompaction(t *testing.T) {
 	for i := range 1000 {
 		sp := span(fmt.Sprint(long, i), fmt.Sprint(long, i+1))
 		must(t, s.Intend(checkpoint.Intent{Span: sp, Manifest: none}))
-		must(t, s.Commit(sp, 1, nil))
+		must(t, s.Commit(sp, 1, nil, pipeline.Replay{}))
 	}
 	want := s.Partitions()
 	s.Close()
@@ -337,7 +337,7 @@ func TestRelease(t *testing.T) {
 	if !there(b) || !there(checkpoint.HashOf([]byte("new"))) {
 		t.Error("objects are gone that an unfinished epoch needs")
 	}
-	must(t, s.Commit(span("0", "1"), 1, nil))
+	must(t, s.Commit(span("0", "1"), 1, nil, pipeline.Replay{}))
 	put("b", "shared", "new")
 	s.Release(b)
 	if left, err := os.ReadDir(filepath.Join(dir, "objects")); err != nil || len(left) > 0 {
@@ -360,7 +360,7 @@ func TestPutSnapshot(t *testing.T) {
 	if err := s.PutSnapshot("a", first); err == nil {
 		t.Error("a snapshot beside an unfinished epoch was taken")
 	}
-	must(t, s.Commit(sp, 1, nil))
+	must(t, s.Commit(sp, 1, nil, pipeline.Replay{}))
 	must(t, s.PutSnapshot("a", first))
 	second := first
 	second.File = write("second")
@@ -372,7 +372,7 @@ func TestPutSnapshot(t *testing.T) {
 	s = open(t, dir)
 	defer s.Close()
 	p := s.Partitions()["a"]
-	if p.Snapshot == nil || *p.Snapshot != second || p.Committed != "1" || p.Rows != 1 {
+	if p.Snapshot == nil || !cmp.Equal(*p.Snapshot, second) || p.Committed != "1" || p.Rows != 1 {
 		t.Errorf("after reopening: %+v", p)
 	}
 	if data, err := s.ReadSnapshot(second.File); err != nil || string(data) != "second" {

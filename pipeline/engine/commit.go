@@ -257,7 +257,7 @@ func (s *session) commitEpoch(ctx context.Context, e *epoch) error {
 	}
 	if s.o.Store != nil {
 		begun := time.Now()
-		err := s.o.Store.Commit(e.span, e.records, e.snap)
+		err := s.o.Store.Commit(e.span, e.records, e.snap, e.replay)
 		e.trace.since(pipeline.PartCheckpoint, begun, err)
 		if err != nil {
 			return err

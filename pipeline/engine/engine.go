@@ -220,6 +220,7 @@ type epoch struct {
 	tasks   []*task
 	out     ports                // what leaves the graph
 	snap    *checkpoint.Snapshot // taken after this epoch
+	replay  pipeline.Replay      // from where the state after this epoch can be built again
 	written chan error           // gets one value when the writes have ended
 	state   *shards              // of a join: the partition's state
 	edges   []edge               // of an edge: the state at that place, by partition

@@ -79,7 +79,7 @@ func (r *rig) graph(yaml string) *graph.Graph {
 	if r.factory != nil {
 		sink = r.factory
 	}
-	reg, err := graph.NewRegistry([]pipeline.Factory{r.source.Factory()}, []pipeline.Factory{pipelinetest.Tally(), pipelinetest.Stamp()}, []pipeline.Factory{sink()})
+	reg, err := graph.NewRegistry([]pipeline.Factory{r.source.Factory()}, []pipeline.Factory{pipelinetest.Tally(), pipelinetest.Sliding(), pipelinetest.Stamp()}, []pipeline.Factory{sink()})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -162,7 +162,7 @@ func (s *session) resume() (map[string]pipeline.Resume, error) {
 			return nil, fmt.Errorf("engine: the checkpoint was used while the partitions of source %s were shared with other processes, and they are not any more: start anew with another checkpoint.path", s.kind)
 		}
 		p := &partition{name: name}
-		st, err := s.place(p, s.gen, known.Committed, known.Snapshot)
+		st, err := s.place(p, s.gen, known.Committed, known.Snapshot, known.Replay)
 		if err != nil {
 			return nil, err
 		}
@@ -180,32 +180,14 @@ func (s *session) resume() (map[string]pipeline.Resume, error) {
 	return out, nil
 }
 
-// place finds where a partition is to be read from: where it is committed, or,
-// when steps keep state, from its last snapshot on, which is returned, or from
-// the beginning. What was committed is run through the graph again then.
-func (s *session) place(p *partition, gen *generation, committed pipeline.Position, snap *checkpoint.Snapshot) (st *shards, err error) {
-	p.end = committed
-	if gen.g.Stages == 1 {
-		return nil, nil
-	}
-	if st, err = s.restore(gen, snap); err != nil {
-		return nil, err
-	}
-	p.end = ""
-	if st != nil {
-		p.end = st.at
-	}
-	if p.end != committed {
-		p.marks = append(p.marks, mark{at: committed, warm: true})
-	}
-	return st, nil
-}
-
 // resume tells the source where to go on.
 func (p *partition) resume() pipeline.Resume {
 	r := pipeline.Resume{From: p.end}
 	for _, m := range p.marks {
 		r.Until = append(r.Until, m.at)
+		if m.warm {
+			r.Durable = m.at
+		}
 	}
 	return r
 }
@@ -345,8 +327,8 @@ func (s *session) add(ctx context.Context, c readChunk) error {
 	case p == nil:
 		p = &partition{name: c.Span.Partition, end: c.Span.From}
 		s.parts[p.name] = p
-	case s.shared != nil && p.fresh:
-		p.fresh, p.end = false, c.Span.From
+	case p.end == "": // it is read from its beginning, wherever that is
+		p.end = c.Span.From
 	}
 	if c.Span.From != p.end {
 		return fmt.Errorf("engine: source %s: partition %q was read up to %q, but the next chunk starts at %q: a defect of the source",

@@ -20,8 +20,7 @@ const offerAgain = 24 * time.Hour
 
 // share is what a partition of a pipeline.Shared source has beside.
 type share struct {
-	term  uint64
-	fresh bool // nothing of it was ever recorded: it begins where its first chunk does
+	term uint64
 
 	progress pipeline.Recorded // the committer's
 	claimed  bool              // at the sinks; the committer's too
@@ -230,7 +229,6 @@ func (s *session) takeOver(ctx context.Context, name string, known pipeline.Reco
 	o := s.shared
 	p := &partition{name: name, share: &share{progress: known, left: make(chan struct{})}}
 	p.life, p.endLife = context.WithCancel(context.Background())
-	p.fresh = known.Committed == "" && len(known.Pending) == 0
 	gens := make([]*generation, len(known.Pending))
 	first := s.gen
 	for i, in := range known.Pending {
@@ -251,7 +249,7 @@ func (s *session) takeOver(ctx context.Context, name string, known pipeline.Reco
 	if err != nil {
 		return nil, err
 	}
-	st, err := s.place(p, first, known.Committed, snap)
+	st, err := s.place(p, first, known.Committed, snap, known.Replay)
 	if err != nil {
 		return nil, err
 	}
@@ -263,9 +261,6 @@ func (s *session) takeOver(ctx context.Context, name string, known pipeline.Reco
 			p.marks[i].gen = first
 			first.uses.Add(1)
 		}
-	}
-	if p.fresh {
-		p.marks = nil
 	}
 	o.mu.Lock()
 	o.terms++
@@ -385,7 +380,7 @@ func (s *session) recordIntent(ctx context.Context, e *epoch) (bool, error) {
 	}
 	next := p.progress
 	if next.Committed == "" && len(next.Pending) == 0 {
-		next.Committed = e.span.From
+		next.Committed, next.Replay = e.span.From, beginning(e.span.From, s.reach(e.gen.g))
 	}
 	next.Pending = append(slices.Clip(next.Pending), pipeline.Pending{To: e.span.To, Manifest: string(e.gen.manifest)})
 	return s.record(ctx, p, next)
@@ -431,7 +426,7 @@ func (s *session) recordCommit(ctx context.Context, e *epoch) (bool, error) {
 	if n := p.progress.Pending; len(n) == 0 || n[0].To != e.span.To {
 		return false, fmt.Errorf("engine: partition %q: an epoch up to %q ends that was not recorded: a defect", p.name, e.span.To)
 	}
-	next := pipeline.Recorded{Committed: e.span.To, Pending: slices.Clone(p.progress.Pending[1:])}
+	next := pipeline.Recorded{Committed: e.span.To, Pending: slices.Clone(p.progress.Pending[1:]), Replay: e.replay}
 	ok, err := s.record(ctx, p, next)
 	if !ok || err != nil || e.snap == nil {
 		return ok, err

@@ -59,7 +59,7 @@ func (c *cluster) graph(mem memory.Allocator, yaml string) (*graph.Graph, error)
 	if err != nil {
 		return nil, err
 	}
-	reg, err := graph.NewRegistry([]pipeline.Factory{c.source.Factory()}, []pipeline.Factory{pipelinetest.Tally(), pipelinetest.Stamp()}, append([]pipeline.Factory{c.sink.Factory()}, c.more...))
+	reg, err := graph.NewRegistry([]pipeline.Factory{c.source.Factory()}, []pipeline.Factory{pipelinetest.Tally(), pipelinetest.Sliding(), pipelinetest.Stamp()}, append([]pipeline.Factory{c.sink.Factory()}, c.more...))
 	if err != nil {
 		return nil, err
 	}

@@ -39,12 +39,13 @@ type shards struct {
 	nodes   map[int]*shardedNode // by stateful node
 	after   []*worker            // by stage (from 1): runs the stateless steps behind its stateful ones
 	snapped time.Time            // when the last snapshot was taken
+	trail   trail                // from where it can be built again
 }
 
 // shardedNode is the state of one stateful step.
 type shardedNode struct {
 	workers []*worker // one a shard
-	latest  int64     // latest event time seen, ms since 1970
+	latest  int64     // latest event time seen, ms since 1970; never at first
 }
 
 // shardsOf returns the state of a partition, which is empty at first.
@@ -59,12 +60,12 @@ func (s *session) shardsOf(gen *generation, p *partition) *shards {
 
 // newShards returns empty state.
 func newShards(s *session, gen *generation) *shards {
-	st := &shards{gen: gen, nodes: map[int]*shardedNode{}, after: make([]*worker, gen.g.Stages)}
+	st := &shards{gen: gen, nodes: map[int]*shardedNode{}, after: make([]*worker, gen.g.Stages), trail: trail{reach: s.reach(gen.g)}}
 	for i, n := range gen.g.Nodes {
 		if n.Key < 0 {
 			continue
 		}
-		sn := &shardedNode{latest: -1 << 62}
+		sn := &shardedNode{latest: never}
 		for range numShards {
 			sn.workers = append(sn.workers, newShardWorker(s, gen, i))
 		}
@@ -140,6 +141,7 @@ func (s *session) stage(ctx context.Context) error {
 // the epoch's rows only.
 func (s *session) runStages(ctx context.Context, e *epoch, next *ports) error {
 	st := s.shardsOf(e.gen, e.part)
+	st.trail.begin(e.span.From)
 	for node, n := range st.gen.g.Nodes {
 		p := port(node, pipeline.Posts)
 		if n.Key < 0 || p >= len(*next) || len((*next)[p]) == 0 {
@@ -168,6 +170,8 @@ func (s *session) runStages(ctx context.Context, e *epoch, next *ports) error {
 		}
 	}
 	st.at = e.span.To
+	latest, least := st.times()
+	e.replay = st.trail.passed(st.at, latest, least)
 	return s.snapshot(e, st)
 }
 
@@ -384,7 +388,7 @@ func (s *session) snapshot(e *epoch, st *shards) error {
 }
 
 func (st *shards) snapshot(file string) *checkpoint.Snapshot {
-	return &checkpoint.Snapshot{Position: st.at, File: file, Manifest: st.gen.manifest, State: st.gen.stateKey}
+	return &checkpoint.Snapshot{Position: st.at, File: file, Manifest: st.gen.manifest, State: st.gen.stateKey, Places: slices.Clone(st.trail.ahead)}
 }
 
 // write writes, for each stateful node, the latest event time, and for each
@@ -445,6 +449,7 @@ func (s *session) carryOver(e *epoch) error {
 		}
 		next := newShards(s, e.gen)
 		next.at, next.snapped = old.at, time.Now()
+		next.trail = old.trail.under(next.trail.reach)
 		from, into := old.inOrder(), next.inOrder()
 		for i := range from {
 			into[i].sn.latest = from[i].sn.latest
@@ -506,6 +511,7 @@ func (s *session) restore(gen *generation, snap *checkpoint.Snapshot) (*shards, 
 	}
 	st := newShards(s, gen)
 	st.at = snap.Position
+	st.trail.begun = true
 	for node, n := range gen.g.Nodes {
 		sn := st.nodes[node]
 		if sn == nil {

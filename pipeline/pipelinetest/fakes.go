@@ -27,12 +27,23 @@ type LinesSource struct {
 	Partitions map[string][]string
 	ChunkLines int // lines a chunk holds; 1 when zero
 
+	// Whole: it keeps all records. It is no pipeline.Keeper then.
+	Whole bool
+
 	// Fault, when set, is called before each Read; its error is returned.
 	Fault func() error
 
 	mu        sync.Mutex
 	committed map[string]pipeline.Position
 	kept      map[string]int // records before it are gone, as Keep allowed
+	opened    []map[string]pipeline.Resume
+}
+
+// Opened returns what Open was given each time.
+func (l *LinesSource) Opened() []map[string]pipeline.Resume {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.opened)
 }
 
 // Kept returns how many records of the partition are gone.
@@ -65,8 +76,13 @@ type linesPlan struct {
 	mem memory.Allocator
 }
 
-func (p linesPlan) Decode() pipeline.DecodePlan   { return linesDecodePlan{p.mem} }
-func (p linesPlan) New() (pipeline.Source, error) { return &linesReader{l: p.l}, nil }
+func (p linesPlan) Decode() pipeline.DecodePlan { return linesDecodePlan{p.mem} }
+func (p linesPlan) New() (pipeline.Source, error) {
+	if p.l.Whole {
+		return struct{ pipeline.Source }{&linesReader{l: p.l}}, nil
+	}
+	return &linesReader{l: p.l}, nil
+}
 
 type linesDecodePlan struct{ mem memory.Allocator }
 
@@ -81,6 +97,9 @@ type linesReader struct {
 }
 
 func (r *linesReader) Open(_ context.Context, resume map[string]pipeline.Resume) error {
+	r.l.mu.Lock()
+	r.l.opened = append(r.l.opened, maps.Clone(resume))
+	r.l.mu.Unlock()
 	r.at, r.until = map[string]int{}, map[string][]int{}
 	r.names = slices.Sorted(maps.Keys(r.l.Partitions))
 	for name, re := range resume {

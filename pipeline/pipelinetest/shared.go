@@ -36,6 +36,7 @@ type Cluster struct {
 	members  []*member
 	err      error
 	fetched  int
+	gains    []Gain
 
 	moving sync.Mutex // held while partitions move
 }
@@ -74,6 +75,20 @@ func (c *Cluster) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.err
+}
+
+// Gain is a partition that a member was given.
+type Gain struct {
+	Partition string
+	Recorded  pipeline.Recorded
+	Resume    pipeline.Resume
+}
+
+// Gains returns what the members were given, and from where they read it.
+func (c *Cluster) Gains() []Gain {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.gains)
 }
 
 // Fetched returns how many objects were fetched.
@@ -187,6 +202,11 @@ func (m *member) gain(names []string) {
 		}
 		return
 	}
+	m.c.mu.Lock()
+	for _, n := range names {
+		m.c.gains = append(m.c.gains, Gain{n, claims[n], resume[n]})
+	}
+	m.c.mu.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, n := range names {
