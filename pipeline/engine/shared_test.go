@@ -31,6 +31,7 @@ type cluster struct {
 	yaml    string
 	set     engine.Settings
 	folders []string
+	forget  bool               // each run begins with an empty folder
 	more    []pipeline.Factory // further sinks
 
 	mu    sync.Mutex
@@ -68,7 +69,11 @@ func (c *cluster) graph(mem memory.Allocator, yaml string) (*graph.Graph, error)
 
 // run runs run n once, until ctx ends or kill is called.
 func (c *cluster) run(ctx context.Context, n int) error {
-	store, err := checkpoint.Open(c.folders[n], checkpoint.Options{Pipeline: "test"})
+	folder := c.folders[n]
+	if c.forget {
+		folder = c.t.TempDir()
+	}
+	store, err := checkpoint.Open(folder, checkpoint.Options{Pipeline: "test"})
 	if err != nil {
 		return err
 	}

@@ -70,6 +70,16 @@ func (c *Cluster) Done() bool {
 	return true
 }
 
+// Records returns how many lines are durable.
+func (c *Cluster) Records() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name := range c.Partitions {
+		n += number(c.progress[name].Committed)
+	}
+	return n
+}
+
 // Err returns the first breach of the contract by an engine.
 func (c *Cluster) Err() error {
 	c.mu.Lock()

@@ -54,6 +54,7 @@ type slidingConfig struct {
 	Window    time.Duration `koanf:"window" doc:"length"`
 	Threshold int           `koanf:"threshold" doc:"what is told"`
 	Declare   bool          `koanf:"declare" doc:"let the engine know of the window"`
+	Note      int           `koanf:"note" doc:"changes the config, and nothing else"`
 }
 
 type slidingPlan struct {

@@ -55,7 +55,7 @@ func (s *source) find(ctx context.Context, resume map[string]pipeline.Resume) er
 	}
 	for _, p := range fresh {
 		if k := known[p.name]; k.offset >= 0 {
-			if len(k.pending) > 0 {
+			if len(k.recorded.Pending) > 0 {
 				return fmt.Errorf("kafka: %s has epochs that a process with assign: group has begun and not finished: run the pipeline with assign: group once more, until it has started and stopped", p.name)
 			}
 			s.logger.Info("no checkpoint: going on at the group's offset", "partition", p.name, "offset", k.offset, "group", s.group)
@@ -132,8 +132,8 @@ func (s *source) unreachable(c *client.Consumer, err error) error {
 
 // committed is what the group has of a partition.
 type committed struct {
-	offset  int64 // -1 for nothing
-	pending []pipeline.Pending
+	offset   int64             // -1 for nothing
+	recorded pipeline.Recorded // of a partition that the group has
 }
 
 // committed asks for what the group has of partitions, by name.
@@ -156,8 +156,12 @@ func (s *source) committed(c *client.Consumer, parts []*partition) (map[string]c
 			return nil, fmt.Errorf("kafka: offset of group %s in %s: %w", s.group, name, kafka.ClassifyKnown(tp.Error))
 		}
 		k := committed{offset: max(int64(tp.Offset), -1)}
-		if tp.Metadata != nil && k.offset >= 0 {
-			if k.pending, err = parsePending(k.offset, *tp.Metadata); err != nil {
+		if k.offset >= 0 {
+			metadata := ""
+			if tp.Metadata != nil {
+				metadata = *tp.Metadata
+			}
+			if k.recorded, err = parseRecorded(k.offset, metadata); err != nil {
 				return nil, fmt.Errorf("kafka: the offset of group %s in %s was committed by something else: %w: use another group", s.group, name, err)
 			}
 		}
@@ -242,10 +246,15 @@ func (s *source) place(c *client.Consumer, p *partition, r pipeline.Resume) erro
 		return fmt.Errorf("kafka: %s is to be read from offset %d, but ends at %d: was the topic made anew? Then start anew with another checkpoint.path and group", p.name, p.begin, high)
 	}
 	if p.begin < low {
-		if err := lost(p, p.begin, low); s.cfg.OnLost != "skip" {
-			return err
+		again := r.Durable != ""
+		if s.cfg.OnLost != "skip" {
+			return lost(p, p.begin, low, again)
 		}
-		s.logger.Warn("kafka: messages were deleted before they were read; going on behind them", "partition", p.name, "messages", low-p.begin)
+		if again {
+			s.logger.Warn("kafka: messages that the state of steps is built from were deleted; it is built from what is left", "partition", p.name, "messages", low-p.begin)
+		} else {
+			s.logger.Warn("kafka: messages were deleted before they were read; going on behind them", "partition", p.name, "messages", low-p.begin)
+		}
 		p.begin = low // the first chunk's span covers the gap
 	}
 	if !s.cfg.Follow {

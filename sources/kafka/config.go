@@ -47,7 +47,7 @@ type Config struct {
 	Follow         bool              `koanf:"follow" doc:"Wait for more at the end. Without, the pipeline ends where the partitions ended when it was started."`
 	Messages       string            `koanf:"messages" enum:"post,lines,arrow" doc:"What a message holds: post (one JSON record), lines (any number of them, one a line) or arrow (an Arrow IPC stream of any number of posts)."`
 	Tombstones     string            `koanf:"tombstones" enum:"skip,reject" doc:"What to do with messages without a value: skip or reject."`
-	OnLost         string            `koanf:"on_lost" enum:"fail,skip" doc:"What to do when the broker has deleted messages that were not read: fail, or go on behind them with a warning."`
+	OnLost         string            `koanf:"on_lost" enum:"fail,skip" doc:"What to do when the broker has deleted messages that were not read, or that the state of steps is built from: fail, or go on behind them with a warning."`
 	KeyColumn      string            `koanf:"key_column" doc:"Name of a column that gets the message's key."`
 	TimeColumn     string            `koanf:"time_column" doc:"Name of a column that gets the message's time."`
 	Headers        map[string]string `koanf:"headers" doc:"Columns that get a header's last value: column: header."`

@@ -3,6 +3,7 @@ package kafka
 import (
 	"bytes"
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,5 +91,29 @@ func FuzzSide(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, side []byte, n uint8) {
 		d := &decoder{decodePlan: &decodePlan{meta: true, headers: []string{"h"}}}
 		_ = d.read(side, int(n)) // an error or none
+	})
+}
+
+// FuzzRecorded parses the metadata of commits, which anybody may have made: what is
+// taken is written in the same bytes.
+func FuzzRecorded(f *testing.F) {
+	h := strings.Repeat("0123456789abcdef", 4)
+	for _, text := range []string{"", "sluice/1 7:" + h, "sluice/1 7:" + h + " 8:" + h, "sluice/2 3:1700000000000:60000", "sluice/2 3:-1:60000 7:" + h, "sluice/2 7:" + h, "sluice/9"} {
+		f.Add(int64(5), text)
+	}
+	f.Fuzz(func(t *testing.T, offset int64, text string) {
+		if offset < 0 {
+			return // the group has nothing
+		}
+		out, err := parseRecorded(offset, text)
+		if err != nil {
+			return
+		}
+		if out.Committed != position(offset) {
+			t.Errorf("committed %s, want %d", out.Committed, offset)
+		}
+		if again := formatRecorded(out); again != text && text != versionPending {
+			t.Errorf("%q is %+v, which is %q", text, out, again)
+		}
 	})
 }

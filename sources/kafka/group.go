@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	client "github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -17,8 +16,9 @@ import (
 // group is a source whose partitions are divided among all processes of the
 // consumer group: a pipeline.Shared. Each of its consumers is a member.
 //
-// What is recorded of a partition is the offset committed to the group, and the
-// epochs that are pending, in the metadata of the same commit: so the broker
+// What is recorded of a partition is the offset committed to the group, and in the
+// metadata of the same commit the epochs that are pending, and from where the state
+// of steps can be built: so the broker
 // itself refuses both from a member that has lost its partitions. What epochs
 // are computed with goes to a topic of its own: see objects.
 type group struct {
@@ -103,7 +103,7 @@ func (g *group) Record(ctx context.Context, name string, p pipeline.Recorded) er
 	if part == nil {
 		return pipeline.Retryable(fmt.Errorf("kafka: %s has just been taken away", name)) // the owner is being told
 	}
-	metadata := formatPending(p.Pending)
+	metadata := formatRecorded(p)
 	at := []client.TopicPartition{{Topic: &part.topic, Partition: part.num, Offset: client.Offset(offset), Metadata: &metadata}}
 	done := make(chan error, 1)
 	part.commits.Add(1)
@@ -153,50 +153,4 @@ func (g *group) Offer(ctx context.Context, hash string, contents []byte) error {
 // Fetch implements pipeline.Shared.
 func (g *group) Fetch(ctx context.Context, hash string) ([]byte, error) {
 	return g.objects.get(ctx, hash)
-}
-
-// pendingMark begins the metadata of a commit that has pending epochs. Behind it
-// is, for each of them, a space, the offset at which it ends, a colon, and the
-// hash of its manifest. Metadata of commits without any is empty.
-const pendingMark = "sluice/1"
-
-func formatPending(in []pipeline.Pending) string {
-	if len(in) == 0 {
-		return ""
-	}
-	var b strings.Builder
-	b.WriteString(pendingMark)
-	for _, p := range in {
-		fmt.Fprintf(&b, " %s:%s", p.To, p.Manifest)
-	}
-	return b.String()
-}
-
-// parsePending is the inverse, for a commit of offset.
-func parsePending(offset int64, metadata string) (out []pipeline.Pending, err error) {
-	if metadata == "" {
-		return nil, nil
-	}
-	fields := strings.Split(metadata, " ")
-	if fields[0] != pendingMark {
-		return nil, fmt.Errorf("its metadata %q is not known", shorten(metadata))
-	}
-	for _, f := range fields[1:] {
-		to, manifest, _ := strings.Cut(f, ":")
-		end, err := parsePosition(pipeline.Position(to))
-		if err != nil || end < offset || !validHash(manifest) {
-			return nil, fmt.Errorf("its metadata %q is damaged", shorten(metadata))
-		}
-		offset = end
-		out = append(out, pipeline.Pending{To: pipeline.Position(to), Manifest: manifest})
-	}
-	return out, nil
-}
-
-// shorten bounds what an error quotes.
-func shorten(s string) string { return s[:min(len(s), 200)] }
-
-// validHash reports whether h is a SHA-256 in lower-case hex.
-func validHash(h string) bool {
-	return len(h) == 64 && strings.Trim(h, "0123456789abcdef") == ""
 }

@@ -267,20 +267,33 @@ func TestGroupHeldUp(t *testing.T) {
 	}
 }
 
-func TestPending(t *testing.T) {
+func TestRecorded(t *testing.T) {
 	h := strings.Repeat("0123456789abcdef", 4)
-	for _, in := range [][]pipeline.Pending{nil, {{To: "7", Manifest: h}}, {{To: "7", Manifest: h}, {To: "9007199254740993", Manifest: h}}} {
-		text := formatPending(in)
-		if len(text) > 300 {
-			t.Errorf("%d bytes: the broker's limit is 4096", len(text))
+	one, two := []pipeline.Pending{{To: "7", Manifest: h}}, []pipeline.Pending{{To: "7", Manifest: h}, {To: "9007199254740993", Manifest: h}}
+	replay := pipeline.Replay{From: "3", Latest: 1_700_000_000_000, Reach: 86_400_000}
+	for text, in := range map[string]pipeline.Recorded{
+		"":                {},
+		"sluice/1 7:" + h: {Pending: one},
+		"sluice/1 7:" + h + " 9007199254740993:" + h: {Pending: two},
+		"sluice/2 3:1700000000000:86400000":          {Replay: replay},
+		"sluice/2 3:1700000000000:86400000 7:" + h:   {Replay: replay, Pending: one},
+		"sluice/2 5:-1:1":                            {Replay: pipeline.Replay{From: "5", Latest: -1, Reach: 1}},
+	} {
+		in.Committed = "5"
+		if got := formatRecorded(in); got != text || len(got) > 400 {
+			t.Errorf("%+v is %q, want %q: the broker's limit is 4096", in, got, text)
 		}
-		out, err := parsePending(5, text)
-		if err != nil || !slices.Equal(in, out) {
-			t.Errorf("%q: %v, %v", text, out, err)
+		out, err := parseRecorded(5, text)
+		if d := cmp.Diff(in, out); err != nil || d != "" {
+			t.Errorf("%q: %v\n%s", text, err, d)
 		}
 	}
-	for _, bad := range []string{" ", "x", "sluice/2 7:" + h, "sluice/1 7", "sluice/1 7:abc", "sluice/1 07:" + h, "sluice/1 -7:" + h, "sluice/1 4:" + h, "sluice/1 9:" + h + " 8:" + h, "sluice/1  9:" + h} {
-		if out, err := parsePending(5, bad); err == nil {
+	for _, bad := range []string{
+		" ", "x", "sluice/3 7:" + h, "sluice/1 7", "sluice/1 7:abc", "sluice/1 07:" + h, "sluice/1 -7:" + h, "sluice/1 4:" + h, "sluice/1 9:" + h + " 8:" + h, "sluice/1  9:" + h,
+		"sluice/2", "sluice/2 ", "sluice/2 7:" + h, "sluice/2 3:1", "sluice/2 3:1:0", "sluice/2 3:1:-1", "sluice/2 6:1:1", "sluice/2 :1:1", "sluice/2 3::1", "sluice/2 3:01:1", "sluice/2 3:1:1:1", "sluice/2 3:1:1  7:" + h,
+		"sluice/1 3:1:1",
+	} {
+		if out, err := parseRecorded(5, bad); err == nil {
 			t.Errorf("%q gives %v", bad, out)
 		}
 	}

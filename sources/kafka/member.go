@@ -116,7 +116,7 @@ func (m *member) ask(ctx context.Context, parts []*partition) (claims map[string
 			fresh = append(fresh, p)
 			continue
 		}
-		claims[p.name] = pipeline.Recorded{Committed: position(k.offset), Pending: k.pending}
+		claims[p.name] = k.recorded
 	}
 	err = m.insist(ctx, func() (err error) {
 		starts, err = m.g.starts(m.c, fresh, nil)

@@ -158,8 +158,13 @@ func (r *reader) reach(ctx context.Context, p *partition, stop int64) error {
 	return nil
 }
 
-// lost says that messages are gone that were not read.
-func lost(p *partition, from, have int64) error {
+// lost says that messages are gone that were not read, or that were to be read
+// again for the state of steps.
+func lost(p *partition, from, have int64, again bool) error {
+	if again {
+		return fmt.Errorf("kafka: %s is to be read again from offset %d, for the state of its steps, but the broker's messages begin at %d: retention has deleted what their windows hold. "+
+			"Raise the topic's retention above the longest window. Set on_lost: skip to build state from what is left: windows lack what is gone, until it is older than they are long", p.name, from, have)
+	}
 	return fmt.Errorf("kafka: %s is to be read from offset %d, but the broker's messages begin at %d: retention has deleted what was not read. "+
 		"Set on_lost: skip to go on behind the gap, and raise the topic's retention above the longest outage", p.name, from, have)
 }
