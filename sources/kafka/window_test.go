@@ -137,7 +137,7 @@ func TestWindowMoves(t *testing.T) {
 	}
 	b.Produce(t, ms...)
 	yaml := func(group, first string) string {
-		return fmt.Sprintf("pipeline: test\nsource: {kafka: {brokers: [%q], topics: [posts], group: %s, chunk_size: 4KiB}}\nsteps:\n"+
+		return fmt.Sprintf("pipeline: test\nsource: {kafka: {brokers: [%q], topics: [posts], group: %s, chunk_size: 4KiB, settings: {session.timeout.ms: \"6000\", heartbeat.interval.ms: \"500\"}}}\nsteps:\n"+
 			"  - sliding: {window: 12s, threshold: 4%s}\n  - sliding: {name: second, column: again, sum: sliding, window: 8s, threshold: 15}\nsinks: [{memory: {}}]\n",
 			strings.Split(b.Servers, ",")[0], group, first)
 	}
