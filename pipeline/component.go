@@ -79,7 +79,6 @@ type Keyed interface {
 // What holds a further emission off, such as an alarm that was raised, is state
 // too, and goes back no further.
 type Windowed interface {
-	Keyed
 	// Window is how far the state goes back in event time. One that is not above
 	// zero says nothing: state is built from the beginning.
 	Window() time.Duration

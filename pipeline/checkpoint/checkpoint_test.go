@@ -379,3 +379,54 @@ func TestPutSnapshot(t *testing.T) {
 		t.Errorf("%q, %v", data, err)
 	}
 }
+
+// TestReplay keeps from where state can be built, and goes on from a journal of an
+// earlier version, which has nothing of it, or of one that ran in between.
+func TestReplay(t *testing.T) {
+	dir := t.TempDir()
+	old := `{"head":{"version":1,"pipeline":"p"}}
+{"state":{"partition":"a","is":{"committed":"10","rows":10,"snapshot":{"position":"10","file":"1","manifest":"m"}}}}
+{"intent":{"span":{"Partition":"a","From":"10","To":"20"},"manifest":"` + string(none) + `"}}
+{"commit":{"span":{"Partition":"a","From":"10","To":"20"},"rows":10}}`
+	var journal []byte
+	for line := range strings.SplitSeq(old, "\n") {
+		journal = append(journal, checkpoint.Line(line)...)
+	}
+	path := filepath.Join(dir, "journal")
+	must(t, os.WriteFile(path, journal, 0o600))
+	s := open(t, dir)
+	if p := s.Partitions()["a"]; p.Committed != "20" || p.Replay != (pipeline.Replay{}) || len(p.Snapshot.Places) > 0 {
+		t.Fatalf("of an earlier version: %+v", p)
+	}
+	want := pipeline.Replay{From: "12", Latest: -5, Reach: 60_000}
+	places := []checkpoint.Place{{At: "14", Latest: 7}, {At: "30", Latest: 9}}
+	must(t, s.Intend(checkpoint.Intent{Span: span("20", "30"), Manifest: none}))
+	must(t, s.Commit(span("20", "30"), 10, &checkpoint.Snapshot{Position: "30", File: "2", Manifest: none, Places: places}, want))
+	for range 2 { // from the journal's lines, then from its whole
+		s.Close()
+		s = open(t, dir)
+		p := s.Partitions()["a"]
+		if p.Replay != want {
+			t.Errorf("replay %+v, want %+v", p.Replay, want)
+		}
+		if d := cmp.Diff(places, p.Snapshot.Places); d != "" {
+			t.Error(d)
+		}
+	}
+	s.Close()
+	// An earlier version goes on: what it did not write is not true any more.
+	journal, err := os.ReadFile(path)
+	must(t, err)
+	for _, line := range []string{
+		`{"intent":{"span":{"Partition":"a","From":"30","To":"40"},"manifest":"` + string(none) + `"}}`,
+		`{"commit":{"span":{"Partition":"a","From":"30","To":"40"},"rows":10}}`,
+	} {
+		journal = append(journal, checkpoint.Line(line)...)
+	}
+	must(t, os.WriteFile(path, journal, 0o600))
+	s = open(t, dir)
+	defer s.Close()
+	if p := s.Partitions()["a"]; p.Committed != "40" || p.Replay != (pipeline.Replay{}) {
+		t.Errorf("after an earlier version: %+v", p)
+	}
+}

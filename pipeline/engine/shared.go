@@ -249,6 +249,9 @@ func (s *session) takeOver(ctx context.Context, name string, known pipeline.Reco
 	if err != nil {
 		return nil, err
 	}
+	if known.Committed == "" && len(known.Pending) == 0 {
+		snap = nil // nothing was recorded of it: it begins where the source says
+	}
 	st, err := s.place(p, first, known.Committed, snap, known.Replay)
 	if err != nil {
 		return nil, err

@@ -35,7 +35,8 @@ type output [pipeline.NumStreams][]string
 // RunOperator runs the operator over the same rows cut in many ways: whole, row
 // by row, in random pieces, as slices of a longer record, with empty batches
 // between, over several instances in turn as workers are, and, for a stateful
-// one, through a snapshot in the middle. Every run must emit the same rows.
+// one, through a snapshot in the middle, or, if it says how far that goes back, from
+// its last window on. Every run must emit the same rows.
 // After each batch the columns that the operator made are scribbled over, which
 // must not harm it, and the input must be unharmed by it. Nothing may leak.
 func RunOperator(t *testing.T, c OperatorCase) {
@@ -66,6 +67,7 @@ func RunOperator(t *testing.T, c OperatorCase) {
 		}
 	}
 	t.Run("random nulls", func(t *testing.T) { c.nulls(t) })
+	t.Run("from the last window", func(t *testing.T) { c.windowed(t) })
 }
 
 func randomCuts(n int, r *rand.Rand) (out []int) {
