@@ -161,7 +161,7 @@ func TestWindowMoves(t *testing.T) {
 				steps = yaml(group, ", declare: false")
 			}
 			sink := &pipelinetest.MemorySink{}
-			for done := 300; done <= posts; done += 200 {
+			for done := 300; done <= posts; done += 300 {
 				p := &process{yaml: steps, sink: sink}
 				before := len(sink.Rows(pipeline.Posts))
 				if err := p.run(t, done); !errors.Is(err, engine.ErrAborted) {
