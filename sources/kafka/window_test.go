@@ -185,6 +185,27 @@ func TestWindowMoves(t *testing.T) {
 			}
 		})
 	}
+	t.Run("later", func(t *testing.T) {
+		later := func(group string) string {
+			return strings.Replace(yaml(group, ""), "chunk_size", "offsets: {posts/0: 100}, chunk_size", 1)
+		}
+		alone, shared := &pipelinetest.MemorySink{}, &pipelinetest.MemorySink{}
+		if err := (&process{yaml: later("alone"), sink: alone}).run(t, posts-100); !errors.Is(err, engine.ErrAborted) {
+			t.Fatal(err)
+		}
+		for _, done := range []int{1, posts - 100} { // the first one is killed in its first epoch
+			p := &process{yaml: later("later"), sink: shared}
+			if err := p.run(t, done); !errors.Is(err, engine.ErrAborted) {
+				t.Fatal(err)
+			}
+			if p.first != "100" {
+				t.Errorf("a partition that began at 100 is read from %s on", p.first)
+			}
+		}
+		if d := cmp.Diff(rows(alone), rows(shared)); d != "" {
+			t.Errorf("rows differ from those of one process (-want +got):\n%.3000s", d)
+		}
+	})
 	t.Run("deleted", func(t *testing.T) {
 		b.NeedReal(t, "which deletes records")
 		sink := &pipelinetest.MemorySink{}
