@@ -29,8 +29,8 @@ const never = -1 << 62
 // puts into a row that matters must be right too: the row is later than that, and
 // the first step looks back from it by as much again. So M serves when
 // latest(C) - latest(M) is at least the sum of window + lateness + tick over the
-// stateful steps on any path, the reach. Event time does not go back, so M then
-// serves all that comes behind C too.
+// stateful steps on any path, the reach. The state that is built at C is then that
+// which was, so M serves all that comes behind C too.
 type trail struct {
 	reach int64 // ms; 0: state can be built from the beginning only
 	begun bool  // the state is not that before the first row any more

@@ -327,7 +327,7 @@ func (p *peak) Free(b []byte) {
 // no more memory than to run it did.
 func TestReplayIsBounded(t *testing.T) {
 	yaml := strings.Replace(slidingSteps, "threshold: 4", "threshold: 4, declare: false", 1)
-	r := newRig(t, map[string][]string{"a": timed(3000, "p")})
+	r := newRig(t, map[string][]string{"a": timed(1500, "p")})
 	r.source.Whole = true
 	run := func(yaml string) int64 {
 		mem := &peak{Allocator: memory.DefaultAllocator}
@@ -340,7 +340,7 @@ func TestReplayIsBounded(t *testing.T) {
 	first := run(yaml)
 	again := run(strings.Replace(yaml, "threshold: 4", "threshold: 5", 1)) // no snapshot serves, and nothing is new
 	opened := r.source.Opened()
-	if re := opened[len(opened)-1]["a"]; re.From != "" || re.Durable != "3000" {
+	if re := opened[len(opened)-1]["a"]; re.From != "" || re.Durable != "1500" {
 		t.Fatalf("the second run was to replay all: %+v", re)
 	}
 	if again > 2*first || again == 0 {
