@@ -132,7 +132,7 @@ func (o *operator) addDomains(folded column.StringView, row, first, links int, u
 		}
 		links--
 		if len(o.links) > 0 && o.links[0].Token == j {
-			o.addDomain(o.links[0].Domain)
+			o.addDomain(o.tokens.Domain(o.links[0]))
 			o.links = o.links[1:]
 			continue
 		}
@@ -141,9 +141,9 @@ func (o *operator) addDomains(folded column.StringView, row, first, links int, u
 }
 
 // addDomain adds d to the row of url_domains.
-func (o *operator) addDomain(d string) {
-	if d != "" && !o.seen.has(o.domain, d) {
-		o.domain.AppendString(d)
+func (o *operator) addDomain(d []byte) {
+	if len(d) > 0 {
+		o.seen.add(o.domain, d)
 	}
 }
 

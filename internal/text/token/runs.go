@@ -18,13 +18,15 @@ const (
 	stops              // ends a URL
 	closes             // is not the last of a URL
 	named              // is part of a handle
+	hosted             // is part of a host name
 )
 
 // beside holds the flags of bytes.
 var beside = func() (f [256]uint8) {
+	const names = "_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	for flag, set := range map[uint8]string{
 		starts: "#@$", joint: ".,':", odd: "_0123456789", stops: "\x7f \"<>`{}\\^", closes: ".,:;!?'*_)]~|", follow: "/",
-		named | follow: "_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+		named | follow: names, hosted: names + ".-",
 	} {
 		for i := range len(set) {
 			f[set[i]] |= flag

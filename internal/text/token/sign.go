@@ -192,7 +192,7 @@ func (s *scanner) email(i int) int {
 	for s.buf[stop-1] == '.' || s.buf[stop-1] == '-' {
 		stop--
 	}
-	if c, _ := s.at(stop); stop-i > maxDomain || c == class.At || inWord(c) || s.domain(s.buf[i+1:stop], true) == nil || !s.takeBack(start) {
+	if c, _ := s.at(stop); stop-i > maxDomain || c == class.At || inWord(c) || len(s.domain(i+1, stop, true)) == 0 || !s.takeBack(start) {
 		return i + 1
 	}
 	s.put(start, stop, text.Email)

@@ -36,19 +36,30 @@ type Tokens struct {
 	Kind       []text.Kind
 
 	maps  bitmaps // scratch
-	hosts *hosts  // of bare domains; made for the first one
+	hosts hosts   // of bare domains
 	links []Link
+	names []byte // the domains of links
 }
 
-// Link is a token that is a URL without a scheme, and the registrable domain that
-// Domains gives for it.
+// Link is a token that is a URL without a scheme, whose domain is known.
 type Link struct {
-	Token  int
-	Domain string
+	Token      int
+	start, end uint32 // of its domain in names
 }
 
 // Links returns the URLs without a scheme, in order: their domains are known.
 func (t *Tokens) Links() []Link { return t.links }
+
+// Domain returns the registrable domain of a link, as Domains gives it; it is
+// valid until Reset.
+func (t *Tokens) Domain(l Link) []byte { return t.names[l.start:l.end] }
+
+// link notes that the next token is a URL without a scheme, of a domain.
+func (t *Tokens) link(domain []byte) {
+	start := len(t.names)
+	t.names = append(t.names, domain...)
+	t.links = append(t.links, Link{t.Len(), uint32(start), uint32(len(t.names))})
+}
 
 // Len returns the number of tokens.
 func (t *Tokens) Len() int { return len(t.Hash) }
@@ -56,7 +67,7 @@ func (t *Tokens) Len() int { return len(t.Hash) }
 // Reset drops all tokens and keeps the memory.
 func (t *Tokens) Reset() {
 	t.truncate(0)
-	t.links = t.links[:0]
+	t.links, t.names = t.links[:0], t.names[:0]
 }
 
 func (t *Tokens) truncate(n int) {

@@ -182,11 +182,11 @@ func (s *scanner) bareDomain(start, end int) int {
 	if c, _ := s.at(stop); stop-start > maxDomain || c == class.At || inWord(c) {
 		return end
 	}
-	h := s.domain(s.buf[start:stop], path)
-	if h == nil || !s.takeBack(start) {
+	domain := s.domain(start, stop, path)
+	if len(domain) == 0 || !s.takeBack(start) {
 		return end
 	}
-	s.links = append(s.links, Link{s.Len(), h.domain})
+	s.link(domain)
 	if stop < s.to && s.buf[stop] == '/' {
 		stop = max(stop, s.urlEnd(start))
 	}
@@ -195,19 +195,18 @@ func (s *scanner) bareDomain(start, end int) int {
 	return stop
 }
 
-// domain returns what is known of d, letters, digits, hyphens and dots, where it
-// is a domain that readers take for one (see Append), else nil.
-func (s *scanner) domain(d []byte, path bool) *host {
+// domain returns the registrable domain of the name start..stop, letters, digits,
+// hyphens and dots, where it is one that readers take for a domain (see Append),
+// else nothing.
+func (s *scanner) domain(start, stop int, path bool) []byte {
+	d := s.buf[start:stop]
 	dot := bytes.LastIndexByte(d, '.')
-	if dot <= 0 || len(d)-dot < 3 || d[dot+1] <= '9' || bytes.Contains(d, []byte("..")) {
+	if dot <= 0 || len(d)-dot < 3 || d[dot+1] <= '9' {
 		return nil
 	}
-	if s.hosts == nil {
-		s.hosts = new(hosts)
-	}
-	h := s.hosts.of(d)
+	h := s.hosts.of(s.buf, start, stop)
 	if !h.known || h.whole || len(d)-dot <= 3 && !path && !h.dotted {
 		return nil
 	}
-	return h
+	return h.domain
 }
