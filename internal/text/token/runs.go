@@ -46,81 +46,103 @@ func joined(a, b byte) uint8 { return beside[a] & (beside[b] >> 1) & joint }
 
 // scan puts the tokens of all rows, whose bitmaps and runs are there.
 func (s *scanner) scan(rows []Row, offsets []int32) {
-	for row, run := 0, 0; row < len(rows); row++ {
-		if row, run = s.runs(rows, offsets, row, run); row == len(rows) {
-			return
+	begins := s.maps.begins
+	run := 0
+	for row := range rows {
+		s.open(int(offsets[row]-offsets[0]), int(offsets[row+1]-offsets[0]))
+		for {
+			run = s.runs(run)
+			// What is next takes a reading by character, or nothing is.
+			next := min(s.special, s.to)
+			if run < len(begins) {
+				next = min(next, int(begins[run]))
+			}
+			if next == s.to {
+				break
+			}
+			next = s.wholeRuns(s.slow(next))
+			for run < len(begins) && int(begins[run]) < next {
+				run++
+			}
+			if s.special < next {
+				s.seek(next)
+			}
 		}
-		s.walk()
-		for begins := s.maps.begins; run < len(begins) && int(begins[run]) < s.to; run++ {
-		}
-		rows[row] = Row{End: int32(s.Len()), URLs: int32(s.urls), Emoji: int32(s.emoji), Emails: int32(s.emails)}
+		rows[row] = Row{End: int32(s.n), URLs: int32(s.urls), Emoji: int32(s.emoji), Emails: int32(s.emails)}
 	}
 }
 
-// open goes to the text from..to, of which the first token has the number n, and
-// reports whether it has special characters.
-func (s *scanner) open(from, to, n int) (special bool) {
-	s.from, s.to, s.first = from, to, n
+// open goes to the text from..to.
+func (s *scanner) open(from, to int) {
+	s.from, s.to, s.first = from, to, s.n
 	s.urls, s.emoji, s.emails = 0, 0, 0
+	s.bound = to + 1
 	if from < to && s.buf[from]&0xc0 == 0xc0 {
 		if c, _ := s.at(from); c == class.Mark { // of nothing in this row
 			s.maps.mark(from)
-			s.special = from
+			s.special = -1
 		}
 	}
-	if s.special < from {
-		s.special = s.maps.nextSpecial(from)
+	if s.special < to {
+		s.seek(max(from, s.special))
 	}
-	return s.special < to
 }
 
-// runs puts the tokens of the rows from row on, up to one with special
-// characters, which it opens and returns. Its first run has the number run;
-// those of the row that it returns begin with next.
-func (s *scanner) runs(rows []Row, offsets []int32, row, run int) (stopped, next int) {
+// seek finds the first special character that is not before i. Runs that end
+// before bound are by themselves: no special character is in them or makes them
+// something else.
+func (s *scanner) seek(i int) {
+	s.special, s.bound = s.maps.nextSpecial(i), s.to+1
+	if s.special < s.to {
+		s.bound = s.special
+		if c, _ := s.at(s.special); c >= class.Spaceless && c != class.Keycap {
+			s.bound++
+		}
+	}
+}
+
+// runs puts the tokens that begin with runs, from the given run on, and returns
+// the first run that takes a reading by character, is in what does, or is not of
+// the text.
+func (s *scanner) runs(run int) int {
 	begins := s.maps.begins
 	ends, hashes, odds := s.maps.ends[:len(begins)], s.maps.hash[:len(begins)], s.maps.odd[:len(begins)]
-	// The slices as they would be when full; n is how far they are.
-	n := s.Len()
-	hash := s.Hash[:cap(s.Hash)]
-	start, stop, kind := s.Start[:len(hash)], s.End[:len(hash)], s.Kind[:len(hash)]
-	for ; row < len(rows); row++ {
-		from, to := uint32(offsets[row]-offsets[0]), uint32(offsets[row+1]-offsets[0])
-		if s.open(int(from), int(to), n) {
+	n, hash := s.n, s.hash
+	start, stop, kind := s.start[:len(hash)], s.end[:len(hash)], s.kind[:len(hash)]
+	from, bound := uint32(s.from), uint32(s.bound)
+	for run < len(begins) && n < len(hash) {
+		i, end := begins[run], ends[run]
+		if end >= bound {
 			break
 		}
-		for run < len(begins) && n < len(hash) {
-			i, end := begins[run], ends[run]
-			if i >= to {
-				break
-			}
-			if odds[run] == 0 {
-				// Fast path: a word.
-				hash[n], start[n], stop[n], kind[n] = hashes[run], i-from, end-from, text.Word
-				n++
-				run++
+		k := text.Word
+		if odds[run] != 0 {
+			var rest int
+			s.n = n
+			if k, rest = s.oddRun(int(i), int(end)); k == 0 || rest != int(end) {
+				if k == 0 && rest == 0 {
+					break
+				}
+				if k != 0 {
+					s.put(int(i), rest, k)
+				}
+				rest = s.wholeRuns(rest)
+				n = s.n
+				for run++; run < len(begins) && int(begins[run]) < rest; run++ {
+				}
+				if s.special < rest {
+					s.seek(rest)
+					bound = uint32(s.bound)
+				}
 				continue
 			}
-			k, rest := s.oddRun(int(i), int(end))
-			if k != 0 {
-				h := hashes[run]
-				if rest != int(end) {
-					h = hashOf(s.buf, int(i), rest)
-				}
-				hash[n], start[n], stop[n], kind[n] = h, i-from, uint32(rest)-from, k
-				n++
-			} else {
-				s.truncate(n)
-				rest = s.oddEnd(int(i))
-				n = s.Len()
-			}
-			for run++; rest > int(end) && run < len(begins) && int(begins[run]) < rest; run++ {
-			}
 		}
-		rows[row] = Row{End: int32(n), URLs: int32(s.urls), Emoji: int32(s.emoji), Emails: int32(s.emails)}
+		hash[n], start[n], stop[n], kind[n] = hashes[run], i-from, end-from, k
+		n++
+		run++
 	}
-	s.truncate(n)
-	return row, run
+	s.n = n
+	return run
 }
 
 // runEnd returns the end of the run that i is in, or i where it is in none.
@@ -136,9 +158,9 @@ func (s *scanner) runEnd(i int) int {
 }
 
 // oddRun returns the kind and the end of the token that begins at i, with the
-// run i..end, where that takes no reading by character; else 0. The byte before
-// the run and what is behind it may make it more or less than a word. There is
-// nothing special in the run and behind it.
+// run i..end, where that takes no reading by character; else 0 and 0, or 0 and
+// the end of what it put itself. There is nothing special in the run, and what is
+// special behind it makes it nothing else; see seek.
 func (s *scanner) oddRun(i, end int) (text.Kind, int) {
 	in := s.buf
 	var before byte
@@ -153,30 +175,55 @@ func (s *scanner) oddRun(i, end int) (text.Kind, int) {
 	case before == '$' && in[i] > '9':
 	case before == '#' && end < s.to && (in[end] >= utf8.RuneSelf || in[end] == '~' || in[end] == ':'):
 	case end+1 >= s.to || joined(in[end], in[end+1]) == 0:
-		return s.simple(i, end, before), end
-	case in[end] == ':' && before != '#':
+		return s.simple(i, end, before)
+	case before == '#':
+	case in[end] == ':':
 		host := s.afterScheme(i, end)
 		if host == 0 {
-			return s.simple(i, end, before), end // a colon joins nothing
+			return s.simple(i, end, before) // a colon joins nothing
 		}
-		if stop := s.urlEnd(host); stop > host {
-			s.urls++
-			return text.URL, stop
-		}
-	case in[end] == '.' && before == '.' && isAlpha(in[end-1]) && end-i != len("www"):
-		// Within or behind what is no domain: see bareDomain.
-		return s.simple(i, end, before), end
-	case before != '#' && in[end] == '\'' && isAlpha(in[i]):
+		return s.hostRun(host)
+	case in[end] == '.':
+		return s.dotted(i, end, before)
+	case in[end] == '\'' && isAlpha(in[i]):
 		if e := s.contraction(end); e > 0 {
 			return text.Word, e
 		}
 	}
-	return 0, end
+	return 0, 0
 }
 
-// oddEnd puts what begins with the run at i, of which oddRun knows nothing, and
-// returns where the scan goes on.
-func (s *scanner) oddEnd(i int) int { return s.wholeRuns(s.slow(i)) }
+// hostRun returns the kind and the end of the URL whose host begins at host, or 0
+// and 0 where none is.
+func (s *scanner) hostRun(host int) (text.Kind, int) {
+	stop := s.urlEnd(host)
+	if stop <= host {
+		return 0, 0
+	}
+	s.urls++
+	return text.URL, stop
+}
+
+// dotted is oddRun for a run that a full stop follows, and what may be more of a
+// word.
+func (s *scanner) dotted(i, end int, before byte) (text.Kind, int) {
+	in := s.buf
+	last, next := in[end-1], in[end+1]
+	switch {
+	case last >= utf8.RuneSelf || isDigit(last) && (isDigit(next) || next >= utf8.RuneSelf):
+		return 0, 0 // it may join digits
+	case !isAlnum(next):
+		return s.simple(i, end, before)
+	case end-i == len("www") && string(in[i:end]) == "www":
+		return s.hostRun(end + 1)
+	case before == '.': // within or behind what is no domain
+		return s.simple(i, end, before)
+	}
+	if stop := s.bareDomain(i, end); stop > end {
+		return 0, stop
+	}
+	return s.simple(i, end, before)
+}
 
 // wholeRuns puts the rest of the run in which i is, if it is in one, and what
 // follows, up to a place that is in none.
@@ -188,6 +235,8 @@ func (s *scanner) wholeRuns(i int) int {
 }
 
 func isAlpha(b byte) bool { return b|0x20 >= 'a' && b|0x20 <= 'z' }
+
+func isDigit(b byte) bool { return b-'0' < 10 }
 
 // contraction returns the end of a word that has an apostrophe at i, between
 // letters of ASCII, or 0 where something else is there.
@@ -231,77 +280,43 @@ func (s *scanner) plainMention(i, end int) bool {
 	return all < 0x80
 }
 
-// simple returns the kind of the run i..end that is not a word and not joined
-// to another, where it is a word all the same, a plain number or hashtag, else 0.
-func (s *scanner) simple(i, end int, before byte) text.Kind {
+// simple is oddRun for a run that is not joined to another: it is a word, a plain
+// number or hashtag, or else.
+func (s *scanner) simple(i, end int, before byte) (text.Kind, int) {
 	in := s.buf
 	if before == '#' {
 		if in[i] < 'a' {
-			return 0
+			return 0, 0
 		}
 		if i == s.from+1 || in[i-2] <= ' ' {
-			return text.Hashtag
+			return text.Hashtag, end
 		}
 		if at(s.maps.words, i-2)&1 == 0 {
-			return 0
+			return 0, 0
 		}
 	}
 	if beside[in[i]]&odd == 0 {
-		return text.Word
+		return text.Word, end
 	}
 	if end-i > 8 || i+8 > len(in) {
-		return 0
+		return 0, 0
 	}
 	x := binary.LittleEndian.Uint64(in[i:])<<(64-8*(end-i)) ^ '0'*every
 	x ^= (1<<(64-8*(end-i)) - 1) & ('0' * every) // the bytes that are not of the run
 	if (x|(x+(0x80-10)*every))&highs == 0 {
-		return text.Number
+		return text.Number, end
 	}
-	return 0
-}
-
-// walk is scan for rows with special characters: it goes from one run or
-// special character to the next.
-func (s *scanner) walk() {
-	words, special := s.maps.words, s.maps.special
-	for i := s.from; i < s.to; {
-		w, x := at(words, i), at(special, i)
-		if left := s.to - i; left < 64 {
-			w &= 1<<left - 1
-			x &= 1<<left - 1
-		}
-		skip := bits.TrailingZeros64(w | x)
-		if skip >= window {
-			i += window
-			continue
-		}
-		i += skip
-		w, x = w>>skip, x>>skip
-		length := bits.TrailingZeros64(^w)
-		end := i + length
-		if length > 0 && skip+length < window-1 && x<<(63-length) == 0 {
-			// The window shows the run and the byte behind it; there is nothing
-			// special.
-			if k, to := s.oddRun(i, end); k != 0 {
-				s.put(i, to, k)
-				i = s.wholeRuns(to)
-			} else {
-				i = s.oddEnd(i)
-			}
-			continue
-		}
-		i = s.wholeRuns(s.slow(i))
-	}
+	return 0, 0
 }
 
 // put appends the token buf[from:to].
 func (s *scanner) put(from, to int, kind text.Kind) {
-	n := len(s.Hash)
-	s.Hash, s.Start, s.End, s.Kind = s.Hash[:n+1], s.Start[:n+1], s.End[:n+1], s.Kind[:n+1]
-	s.Hash[n] = hashOf(s.buf, from, to)
-	s.Start[n] = uint32(from - s.from)
-	s.End[n] = uint32(to - s.from)
-	s.Kind[n] = kind
+	n := s.n
+	s.hash[n] = hashOf(s.buf, from, to)
+	s.start[n] = uint32(from - s.from)
+	s.end[n] = uint32(to - s.from)
+	s.kind[n] = kind
+	s.n = n + 1
 }
 
 // slow puts what begins at i, which is not a word by itself, character by

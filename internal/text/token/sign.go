@@ -169,8 +169,11 @@ func (s *scanner) endsSymbol(i int) bool {
 // email puts the e-mail address of which the '@' is at i, takes back the words
 // that belong to it, and returns its end, or i+1 where none is. Its local part
 // is of ASCII letters, digits and ._%+-, its domain one that ends in a known
-// public suffix.
+// public suffix and begins with a letter or a digit.
 func (s *scanner) email(i int) int {
+	if i+1 == s.to || !isAlnum(s.buf[i+1]) {
+		return i + 1
+	}
 	start := i
 	for start > s.from && i-start <= maxLocal && isLocal(s.buf[start-1]) {
 		start--
@@ -203,12 +206,12 @@ func (s *scanner) email(i int) int {
 // takeBack drops the words that reach beyond start, or reports that it cannot:
 // something else is there, or a part of a word.
 func (s *scanner) takeBack(start int) bool {
-	n := s.Len()
-	for ; n > s.first && int(s.End[n-1]) > start-s.from; n-- {
-		if k := s.Kind[n-1]; k != text.Word && k != text.Number || int(s.Start[n-1]) < start-s.from {
+	n := s.n
+	for ; n > s.first && int(s.end[n-1]) > start-s.from; n-- {
+		if k := s.kind[n-1]; k != text.Word && k != text.Number || int(s.start[n-1]) < start-s.from {
 			return false
 		}
 	}
-	s.truncate(n)
+	s.n = n
 	return true
 }

@@ -54,11 +54,11 @@ func (t *Tokens) Links() []Link { return t.links }
 // valid until Reset.
 func (t *Tokens) Domain(l Link) []byte { return t.names[l.start:l.end] }
 
-// link notes that the next token is a URL without a scheme, of a domain.
-func (t *Tokens) link(domain []byte) {
+// link notes that the given token is a URL without a scheme, of a domain.
+func (t *Tokens) link(token int, domain []byte) {
 	start := len(t.names)
 	t.names = append(t.names, domain...)
-	t.links = append(t.links, Link{t.Len(), uint32(start), uint32(len(t.names))})
+	t.links = append(t.links, Link{token, uint32(start), uint32(len(t.names))})
 }
 
 // Len returns the number of tokens.
@@ -119,12 +119,12 @@ func (t *Tokens) AppendRows(rows []Row, buf []byte, offsets []int32) {
 		return
 	}
 	base, end := int(offsets[0]), int(offsets[len(rows)])
-	s := scanner{Tokens: t, buf: buf[base:], special: -1}
-	t.maps.classify(s.buf, end-base)
+	t.maps.classify(buf[base:], end-base)
 	t.maps.cut(offsets[:len(rows)+1], end-base)
-	t.maps.look(s.buf)
-	t.grow(end - base)
+	t.maps.look(buf[base:])
+	s := newScanner(t, buf[base:], end-base)
 	s.scan(rows, offsets)
+	t.truncate(s.n)
 }
 
 // scanner scans the texts of one call of AppendRows, one after the other.
@@ -135,8 +135,26 @@ type scanner struct {
 	from, to int // the text
 	first    int // the text's first token
 	special  int // the first special character that is not before from
+	bound    int // see seek
 
 	urls, emoji, emails int // tokens of these kinds
+
+	// The slices of Tokens as they are when full; n is how far they are.
+	hash       []uint64
+	start, end []uint32
+	kind       []text.Kind
+	n          int
+}
+
+// newScanner returns a scanner for texts of size bytes, whose tokens go behind
+// those of t.
+func newScanner(t *Tokens, buf []byte, size int) scanner {
+	t.grow(size)
+	most := cap(t.Hash)
+	return scanner{
+		Tokens: t, buf: buf, special: -1, n: t.Len(),
+		hash: t.Hash[:most], start: t.Start[:most], end: t.End[:most], kind: t.Kind[:most],
+	}
 }
 
 // at returns the class of the character at i and its length; Other at the end.

@@ -56,8 +56,8 @@ func TestHash(t *testing.T) {
 // plain is the definition of the scan: character by character.
 func plain(buf []byte) *Tokens {
 	t := &Tokens{}
-	s := scanner{Tokens: t, buf: buf, to: len(buf)}
-	s.grow(len(buf))
+	s := newScanner(t, buf, len(buf))
+	s.to = len(buf)
 	for i := 0; i < s.to; {
 		switch c, _ := s.at(i); c {
 		case class.Hash, class.At, class.Dollar:
@@ -66,6 +66,7 @@ func plain(buf []byte) *Tokens {
 			i = s.one(i)
 		}
 	}
+	t.truncate(s.n)
 	return t
 }
 
@@ -174,6 +175,7 @@ func TestRows(t *testing.T) {
 func FuzzTokens(f *testing.F) {
 	for _, s := range []string{
 		"hello don't 3.14 https://example.com/x, t.me/a @u@h.x #tag_1 #", "東京都 ไทยน้ํา 👍🏽🇩🇪🇫", "привет end.it a-b.co.uk",
+		"000@-0.ac a@.b.com", "http://t.co/abcжж x http://a/b가 y www.c_d.e'f", "東a京1.ж2漢 1\u20e3 a👍b's 1.٣", "a.b@c.com d@e.f@g.co #h.i @j.k $l.m n-o.de/p",
 		"www.x http://", "\xff\xc3\xe0\x80", "..a.b..com-.org", "́́", "_'_'a'1'b", "@a.b-", "&#x27;",
 	} {
 		f.Add([]byte(s), uint8(0), uint8(0))

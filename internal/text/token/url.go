@@ -186,7 +186,7 @@ func (s *scanner) bareDomain(start, end int) int {
 	if len(domain) == 0 || !s.takeBack(start) {
 		return end
 	}
-	s.link(domain)
+	s.link(s.n, domain)
 	if stop < s.to && s.buf[stop] == '/' {
 		stop = max(stop, s.urlEnd(start))
 	}
