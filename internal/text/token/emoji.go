@@ -11,49 +11,52 @@ import (
 // selector is the variation selector 16, which asks for the look of an emoji.
 const selector = "\ufe0f"
 
-// pictograph puts the emoji sequence at i and returns its end. The sequences are
+// pictographs puts the emoji sequences at i, of which the first begins with a
+// character of class c and a length, and returns their end. The sequences are
 // those of UTS #51, section 1.4.9: a flag of two regional indicators, or an
 // element, which is an emoji with its skin tone or its tags, and more elements
 // behind joiners. Folding leaves joiners and tags where they make a sequence,
 // and removes selectors; a text that is not folded may have them.
-func (s *scanner) pictograph(i int) int {
-	end := s.element(i)
+func (s *scanner) pictographs(i int, c class.Class, size int) int {
 	for {
-		c, size := s.at(end)
-		if c != class.Joiner {
-			break
+		end, next, nextSize := s.element(i+size, c)
+		for next == class.Joiner {
+			c, size := s.at(end + nextSize)
+			if c != class.Emoji && c != class.Modifier {
+				break
+			}
+			end, next, nextSize = s.element(end+nextSize+size, c)
 		}
-		if next, _ := s.at(end + size); next != class.Emoji && next != class.Modifier {
-			break
+		s.put(i, end, text.Emoji)
+		s.emoji++
+		if next != class.Emoji && next != class.Modifier && next != class.Regional {
+			return end
 		}
-		end = s.element(end + size)
+		i, c, size = end, next, nextSize
 	}
-	s.put(i, end, text.Emoji)
-	s.emoji++
-	return end
 }
 
-// element returns the end of the flag or the element of a sequence at i.
-func (s *scanner) element(i int) int {
-	c, size := s.at(i)
-	end := s.marks(i + size)
-	next, size := s.at(end)
+// element returns the end of the flag or the element of a sequence of which the
+// first character, of class c, ends at i; and what is at the end.
+func (s *scanner) element(i int, c class.Class) (end int, next class.Class, size int) {
+	end, next, size = s.marks(i)
 	if c == class.Regional && next == class.Regional {
-		return end + size
+		end += size
+		next, size = s.at(end)
+		return end, next, size
 	}
 	for next == class.Modifier && c == class.Emoji || next == class.Tag {
-		end = s.marks(end + size)
-		next, size = s.at(end)
+		end, next, size = s.marks(end + size)
 	}
-	return end
+	return end, next, size
 }
 
-// marks returns the end of the marks at i, selectors among them.
-func (s *scanner) marks(i int) int {
+// marks returns the end of the marks at i, selectors among them, and what is
+// there.
+func (s *scanner) marks(i int) (end int, next class.Class, size int) {
 	for {
-		c, size := s.at(i)
-		if c != class.Mark {
-			return i
+		if next, size = s.at(i); next != class.Mark {
+			return i, next, size
 		}
 		i += size
 	}

@@ -33,8 +33,9 @@ func hashOf(buf []byte, from, to int) uint64 {
 	}
 	var lo, hi uint64
 	if from+16 <= len(buf) {
-		lo = binary.LittleEndian.Uint64(buf[from:]) & (1<<(8*n) - 1) // a shift of 64 and more gives 0
-		hi = binary.LittleEndian.Uint64(buf[from+8:]) & (1<<(8*(max(n, 8)-8)) - 1)
+		mask := &masks[n]
+		lo = binary.LittleEndian.Uint64(buf[from:]) & mask[0]
+		hi = binary.LittleEndian.Uint64(buf[from+8:]) & mask[1]
 	} else {
 		lo, hi = words(buf[from:to])
 	}

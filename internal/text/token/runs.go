@@ -60,7 +60,11 @@ func (s *scanner) scan(rows []Row, offsets []int32) {
 			if next == s.to {
 				break
 			}
-			next = s.wholeRuns(s.slow(next))
+			if next == s.special {
+				next = s.specials(next)
+			} else {
+				next = s.wholeRuns(s.slow(next))
+			}
 			for run < len(begins) && int(begins[run]) < next {
 				run++
 			}
@@ -97,6 +101,17 @@ func (s *scanner) seek(i int) {
 		s.bound = s.special
 		if c, _ := s.at(s.special); c >= class.Spaceless && c != class.Keycap {
 			s.bound++
+		}
+	}
+}
+
+// specials puts what begins with the special character at i, and with those that
+// follow what that is; it returns where the scan goes on.
+func (s *scanner) specials(i int) int {
+	for {
+		i = s.wholeRuns(s.slow(i))
+		if i >= s.to || at(s.maps.special, i)&1 == 0 {
+			return i
 		}
 	}
 }
@@ -322,7 +337,7 @@ func (s *scanner) put(from, to int, kind text.Kind) {
 // slow puts what begins at i, which is not a word by itself, character by
 // character, and returns where it ends.
 func (s *scanner) slow(i int) int {
-	if i > s.from {
+	if i > s.from && beside[s.buf[i-1]]&starts != 0 {
 		if end := s.sign(i - 1); end > i {
 			return end
 		}

@@ -93,6 +93,9 @@ func block(m []byte, k int) uint64 {
 // from, or a place behind all texts.
 func (m *bitmaps) nextSpecial(from int) int {
 	if m.marked {
+		if x := at(m.special, from); x != 0 {
+			return from + bits.TrailingZeros64(x)
+		}
 		mask := ^uint64(0) << (from & 63)
 		for k := from >> 6; 8*k+8 <= len(m.special); k++ {
 			if x := block(m.special, k) & mask; x != 0 {
@@ -197,8 +200,7 @@ func (m *bitmaps) addLeads(buf []byte, k int, lead, over, overWords uint64) (uin
 	for ; lead != 0; lead &= lead - 1 {
 		at := bits.TrailingZeros64(lead)
 		i := 64*k + at
-		r, size := decode(buf, i)
-		c := classOf(r)
+		c, size := classAt(buf, i)
 		if c > class.Letter {
 			// A mark is of the word that it stands behind.
 			behind := at > 0 && w>>(at-1)&1 == 1 || at == 0 && k > 0 && m.words[8*k-1]>>7 == 1
@@ -288,9 +290,7 @@ func (m *bitmaps) mixed(buf []byte, g int, over, overWords uint64) (uint64, uint
 		if b := buf[i]; b < utf8.RuneSelf {
 			c = low[b]
 		} else {
-			var r rune
-			r, size = decode(buf, i)
-			if c = classOf(r); c != class.Letter && c != class.Other && (c != class.Mark || !prev) {
+			if c, size = classAt(buf, i); c != class.Letter && c != class.Other && (c != class.Mark || !prev) {
 				special |= 1 << (i - start)
 			}
 		}

@@ -162,29 +162,28 @@ func (s *scanner) at(i int) (class.Class, int) {
 	if i >= s.to {
 		return class.Other, 0
 	}
-	b := s.buf[i]
-	if b < utf8.RuneSelf {
+	if b := s.buf[i]; b < utf8.RuneSelf {
 		return low[b], 1
 	}
-	r, size := decode(s.buf[:s.to], i)
-	return classOf(r), size
+	return classAt(s.buf[:s.to], i)
 }
 
-// decode returns the character at i, which is beyond ASCII, and its length. Of
-// text that is not UTF-8 it gives some character.
-func decode(buf []byte, i int) (rune, int) {
+// classAt returns the class of the character at i, which is beyond ASCII, and its
+// length. Of text that is not UTF-8 it gives some class.
+func classAt(buf []byte, i int) (class.Class, int) {
 	if i+utf8.UTFMax > len(buf) || buf[i] < 0xC2 {
-		return utf8.DecodeRune(buf[i:])
+		r, size := utf8.DecodeRune(buf[i:])
+		return classOf(r), size
 	}
 	// Without the checks of utf8.DecodeRune: texts are valid.
 	x := binary.LittleEndian.Uint32(buf[i:])
-	switch b := buf[i]; {
+	switch b := byte(x); {
 	case b < 0xE0:
-		return rune(x&0x1f<<6 | x>>8&0x3f), 2
+		return low[x&0x1f<<6|x>>8&0x3f], 2
 	case b < 0xF0:
-		return rune(x&0xf<<12 | x>>2&0xfc0 | x>>16&0x3f), 3
+		return classes[uint(index[x&0xf<<6|x>>8&0x3f])<<6|uint(x>>16&0x3f)], 3
 	}
-	return rune(x&7<<18 | x<<4&0x3f000 | x>>10&0xfc0 | x>>24&0x3f), 4
+	return classOf(rune(x&7<<18 | x<<4&0x3f000 | x>>10&0xfc0 | x>>24&0x3f)), 4
 }
 
 func classOf(r rune) class.Class {
@@ -202,6 +201,9 @@ func (s *scanner) before(i int) class.Class {
 	if i <= s.from {
 		return class.Other
 	}
+	if b := s.buf[i-1]; b < utf8.RuneSelf {
+		return low[b]
+	}
 	r, _ := utf8.DecodeLastRune(s.buf[s.from:i])
 	return classOf(r)
 }
@@ -216,7 +218,7 @@ func (s *scanner) one(i int) int {
 	case class.Spaceless:
 		return s.bigrams(i)
 	case class.Emoji, class.Modifier, class.Regional:
-		return s.pictograph(i)
+		return s.pictographs(i, c, size)
 	case class.Keycap:
 		s.signKeycap(i, i+size)
 	}
