@@ -47,8 +47,10 @@ const (
 
 // Suffix is the public suffix of a name.
 type Suffix struct {
-	At    int  // where it begins
-	ICANN bool // it is in the list, in the part of the registries
+	At     int  // where it begins
+	Before int  // where the label before it begins; At where there is none
+	Dotted bool // it has more than one label
+	ICANN  bool // it is in the list, in the part of the registries
 	// Encoded is that a label was looked at that is Punycode: the name has to be
 	// decoded first.
 	Encoded bool
@@ -60,8 +62,14 @@ type Suffix struct {
 func (l *List) Find(buf []byte, from, to int) Suffix {
 	found := Suffix{At: to}
 	at, flags, above := uint32(0), l.nodes[0].flags, false
-	for end := to; ; {
-		start, h := label(buf, from, end, at)
+	start, last := 0, 0 // of the label that is looked at, and of the last of the name
+	end := to
+	for {
+		var h uint64
+		start, h = label(buf, from, end, at)
+		if end == to {
+			last = start
+		}
 		if flags&wildcard != 0 {
 			found.ICANN, found.At = above, start
 		}
@@ -81,7 +89,7 @@ func (l *List) Find(buf []byte, from, to int) Suffix {
 			found.At = start
 		} else if flags&exception != 0 {
 			found.At = end + 1
-			return found
+			break
 		}
 		if flags&wildcard == 0 {
 			found.ICANN = above
@@ -92,16 +100,18 @@ func (l *List) Find(buf []byte, from, to int) Suffix {
 		end = start - 1
 	}
 	if found.At == to {
-		found.At, _ = label(buf, from, to, 0)
+		found.At = last
+	}
+	found.Dotted = found.At < last
+	switch {
+	case found.At == from:
+		found.Before = from
+	case found.At == end+1:
+		found.Before = start
+	default:
+		found.Before, _ = label(buf, from, found.At-1, 0)
 	}
 	return found
-}
-
-// Before returns where the label begins that ends at end, in the name that begins
-// at from.
-func Before(buf []byte, from, end int) int {
-	start, _ := label(buf, from, end, 0)
-	return start
 }
 
 // IsEncoded reports whether a label is Punycode (RFC 5890, section 2.3.2.1).

@@ -62,8 +62,12 @@ func hold(t *testing.T, name string) {
 		if strings.Count(shown, ".") != wantLabels || !strings.HasSuffix(name, shown) || ascii(t, shown) != want || got.ICANN != icann {
 			t.Fatalf("%q behind %q: suffix %q, registry %t; want %q, %t", name, before, shown, got.ICANN, want, icann)
 		}
-		if start := Before(buf, from, from+len(name)); string(buf[start:from+len(name)]) != name[strings.LastIndexByte(name, '.')+1:] {
-			t.Fatalf("%q: its last label begins at %d", name, start)
+		if got.Dotted != strings.Contains(shown, ".") {
+			t.Fatalf("%q: dotted %t", shown, got.Dotted)
+		}
+		rest := strings.TrimSuffix(strings.TrimSuffix(name, shown), ".")
+		if label := string(buf[got.Before:got.At]); strings.TrimSuffix(label, ".") != rest[strings.LastIndexByte(rest, '.')+1:] {
+			t.Fatalf("%q: before its suffix %q", name, label)
 		}
 	}
 }

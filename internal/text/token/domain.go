@@ -63,7 +63,7 @@ func (d *Domains) OfFolded(buf []byte, from, to int) []byte {
 	}
 	// Fast path: a host of ASCII that a path or nothing follows.
 	end := i
-	for end < to && beside[buf[end]]&hosted != 0 {
+	for end < to && beside[buf[end]]&(named|hosted) != 0 {
 		end++
 	}
 	if end == i || end-i > maxDomain || buf[end-1] == '.' || end < to && buf[end] != '/' {
@@ -88,6 +88,7 @@ type hosts struct {
 	list    *suffix.List // read when the first name is asked for
 	decoder decoder
 	name    []byte // the last name that was decoded
+	recent  [256]recent
 }
 
 // host is what is known of a host name.
@@ -98,38 +99,54 @@ type host struct {
 	known  bool   // the suffix is in the list
 }
 
+// recent is a name of at most 16 bytes that was looked up, and what is known of
+// it; its domain, if it has one, begins at the place at of the name.
+type recent struct {
+	lo, hi               uint64
+	length, at           uint8
+	whole, dotted, known bool // as in host
+}
+
 // of returns what is known of the folded name buf[from:to], which is not empty.
 // Its domain is a part of buf, or of what the next call overwrites.
 func (h *hosts) of(buf []byte, from, to int) host {
+	n := to - from
+	if n > 16 || from+16 > len(buf) {
+		return h.lookUp(buf, from, to)
+	}
+	lo := binary.LittleEndian.Uint64(buf[from:]) & masks[n][0]
+	hi := binary.LittleEndian.Uint64(buf[from+8:]) & masks[n][1]
+	r := &h.recent[Mix(lo^hashSeed, hi^hashOther)%uint64(len(h.recent))]
+	if r.lo == lo && r.hi == hi && int(r.length) == n {
+		return host{buf[from+int(r.at) : to], r.whole, r.dotted, r.known}
+	}
+	out := h.lookUp(buf, from, to)
+	if bytes.HasSuffix(buf[from:to], out.domain) {
+		*r = recent{lo, hi, uint8(n), uint8(n - len(out.domain)), out.whole, out.dotted, out.known}
+	}
+	return out
+}
+
+// lookUp asks the list about a name; see of.
+func (h *hosts) lookUp(buf []byte, from, to int) host {
 	if isAddress(buf[from:to]) {
 		return host{domain: buf[from:to]}
 	}
 	if h.list == nil {
 		h.list = suffix.Default()
 	}
-	found, domain := h.find(buf, from, to)
-	if found.Encoded || suffix.IsEncoded(buf[domain:to]) {
+	found := h.list.Find(buf, from, to)
+	if found.Encoded || suffix.IsEncoded(buf[found.Before:to]) {
 		h.name = h.decoder.append(h.name[:0], buf[from:to])
 		buf, from, to = h.name, 0, len(h.name)
-		found, domain = h.find(buf, from, to)
+		found = h.list.Find(buf, from, to)
 	}
-	out := host{whole: found.At == from, dotted: bytes.IndexByte(buf[found.At:to], '.') >= 0}
-	out.known = found.ICANN || out.dotted
+	out := host{whole: found.At == from, dotted: found.Dotted, known: found.ICANN || found.Dotted}
 	// Names with empty labels have no domain, nor has a suffix by itself.
 	if found.At > from+1 && buf[from] != '.' && buf[to-1] != '.' && !bytes.Contains(buf[from:to], []byte("..")) {
-		out.domain = buf[domain:to]
+		out.domain = buf[found.Before:to]
 	}
 	return out
-}
-
-// find returns the public suffix of the name buf[from:to] and where the label
-// before it begins.
-func (h *hosts) find(buf []byte, from, to int) (found suffix.Suffix, domain int) {
-	found = h.list.Find(buf, from, to)
-	if found.At > from {
-		return found, suffix.Before(buf, from, found.At-1)
-	}
-	return found, from
 }
 
 // isAddress reports whether name is an IPv4 address or a bracketed IPv6 one.

@@ -18,15 +18,15 @@ const (
 	stops              // ends a URL
 	closes             // is not the last of a URL
 	named              // is part of a handle
-	hosted             // is part of a host name
+	hosted             // is part of a domain
 )
 
 // beside holds the flags of bytes.
 var beside = func() (f [256]uint8) {
-	const names = "_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	const alnums = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	for flag, set := range map[uint8]string{
 		starts: "#@$", joint: ".,':", odd: "_0123456789", stops: "\x7f \"<>`{}\\^", closes: ".,:;!?'*_)]~|", follow: "/",
-		named | follow: names, hosted: names + ".-",
+		named | follow: alnums + "_", hosted: alnums + ".-",
 	} {
 		for i := range len(set) {
 			f[set[i]] |= flag
@@ -182,62 +182,75 @@ func (s *scanner) oddRun(i, end int) (text.Kind, int) {
 	if i > s.from {
 		before = in[i-1]
 	}
-	switch {
-	case before == '@':
-		if s.plainMention(i, end) {
+	if beside[before]&starts != 0 {
+		switch {
+		case before == '@' && s.plainMention(i, end):
 			return text.Mention, end
+		case before == '#' && s.plainHashtag(i, end):
+			return text.Hashtag, end
 		}
-	case before == '$' && in[i] > '9':
-	case before == '#' && end < s.to && (in[end] >= utf8.RuneSelf || in[end] == '~' || in[end] == ':'):
+		if stop := s.sign(i - 1); stop > i {
+			return 0, stop
+		}
+	}
+	switch {
 	case end+1 >= s.to || joined(in[end], in[end+1]) == 0:
-		return s.simple(i, end, before)
-	case before == '#':
+		return s.simple(i, end)
 	case in[end] == ':':
-		host := s.afterScheme(i, end)
-		if host == 0 {
-			return s.simple(i, end, before) // a colon joins nothing
+		if host := s.afterScheme(i, end); host > 0 {
+			if stop := s.urlEnd(host); stop > host {
+				s.urls++
+				return text.URL, stop
+			}
 		}
-		return s.hostRun(host)
-	case in[end] == '.':
+		return s.simple(i, end) // a colon joins nothing
+	case in[end] == '.' && in[end-1] < utf8.RuneSelf && !isDigit(in[end-1]):
 		return s.dotted(i, end, before)
-	case in[end] == '\'' && isAlpha(in[i]):
-		if e := s.contraction(end); e > 0 {
-			return text.Word, e
-		}
 	}
-	return 0, 0
+	return s.joinedRuns(i, end)
 }
 
-// hostRun returns the kind and the end of the URL whose host begins at host, or 0
-// and 0 where none is.
-func (s *scanner) hostRun(host int) (text.Kind, int) {
-	stop := s.urlEnd(host)
-	if stop <= host {
-		return 0, 0
-	}
-	s.urls++
-	return text.URL, stop
-}
-
-// dotted is oddRun for a run that a full stop follows, and what may be more of a
-// word.
+// dotted is oddRun for a run i..end that no full stop joins to what is behind it:
+// it may begin a URL.
 func (s *scanner) dotted(i, end int, before byte) (text.Kind, int) {
 	in := s.buf
-	last, next := in[end-1], in[end+1]
 	switch {
-	case last >= utf8.RuneSelf || isDigit(last) && (isDigit(next) || next >= utf8.RuneSelf):
-		return 0, 0 // it may join digits
-	case !isAlnum(next):
-		return s.simple(i, end, before)
+	case !isAlnum(in[end+1]):
 	case end-i == len("www") && string(in[i:end]) == "www":
-		return s.hostRun(end + 1)
-	case before == '.': // within or behind what is no domain
-		return s.simple(i, end, before)
+		if stop := s.urlEnd(end + 1); stop > end+1 {
+			s.urls++
+			return text.URL, stop
+		}
+	case before != '.': // else it is within or behind what is no domain
+		if stop := s.bareDomain(i, end); stop > end {
+			return 0, stop
+		}
 	}
-	if stop := s.bareDomain(i, end); stop > end {
-		return 0, stop
+	return s.simple(i, end)
+}
+
+// joinedRuns is oddRun for a run i..end behind which a stop, a comma or an
+// apostrophe is, and more that it may join to the run: WB6, WB7, WB11 and WB12 of
+// UAX #29, of ASCII.
+func (s *scanner) joinedRuns(i, end int) (text.Kind, int) {
+	in := s.buf
+	for {
+		last, next := in[end-1], in[end+1]
+		if last|next >= utf8.RuneSelf {
+			return 0, 0
+		}
+		if !(isDigit(last) && isDigit(next) || in[end] == '\'' && isAlpha(last) && isAlpha(next)) {
+			break
+		}
+		end = s.runEnd(end + 1)
+		if end+1 >= s.to || joined(in[end], in[end+1]) == 0 || in[end] == ':' {
+			return s.simple(i, end)
+		}
 	}
-	return s.simple(i, end, before)
+	if in[end] == '.' {
+		return s.dotted(i, end, 0)
+	}
+	return s.simple(i, end)
 }
 
 // wholeRuns puts the rest of the run in which i is, if it is in one, and what
@@ -252,21 +265,6 @@ func (s *scanner) wholeRuns(i int) int {
 func isAlpha(b byte) bool { return b|0x20 >= 'a' && b|0x20 <= 'z' }
 
 func isDigit(b byte) bool { return b-'0' < 10 }
-
-// contraction returns the end of a word that has an apostrophe at i, between
-// letters of ASCII, or 0 where something else is there.
-func (s *scanner) contraction(i int) int {
-	in := s.buf
-	for i+1 < s.to && in[i] == '\'' && isAlpha(in[i-1]) && isAlpha(in[i+1]) {
-		if i = s.runEnd(i + 1); i == s.to {
-			return i
-		}
-		if i+1 == s.to || joined(in[i], in[i+1]) == 0 {
-			return i
-		}
-	}
-	return 0
-}
 
 // plainMention reports whether the run i..end, behind '@', is a mention of
 // letters, digits and '_' of ASCII and ends there.
@@ -295,33 +293,36 @@ func (s *scanner) plainMention(i, end int) bool {
 	return all < 0x80
 }
 
-// simple is oddRun for a run that is not joined to another: it is a word, a plain
-// number or hashtag, or else.
-func (s *scanner) simple(i, end int, before byte) (text.Kind, int) {
-	in := s.buf
-	if before == '#' {
-		if in[i] < 'a' {
-			return 0, 0
-		}
-		if i == s.from+1 || in[i-2] <= ' ' {
-			return text.Hashtag, end
-		}
-		if at(s.maps.words, i-2)&1 == 0 {
-			return 0, 0
-		}
+// plainHashtag reports whether the run i..end, behind '#', is a hashtag that
+// begins with a letter and ends there.
+func (s *scanner) plainHashtag(i, end int) bool {
+	if s.buf[i] < 'a' || i > s.from+1 && s.buf[i-2] > ' ' {
+		return false
 	}
-	if beside[in[i]]&odd == 0 {
+	return end == s.to || s.buf[end] < utf8.RuneSelf && s.buf[end] != '~' && s.buf[end] != ':'
+}
+
+// simple is oddRun for one run, or several with joints between them, that nothing
+// is joined to: it is a word, a number, or nothing.
+func (s *scanner) simple(i, end int) (text.Kind, int) {
+	if beside[s.buf[i]]&odd == 0 {
 		return text.Word, end
 	}
-	if end-i > 8 || i+8 > len(in) {
-		return 0, 0
+	digits := false
+	for j := i; j < end; j++ {
+		switch b := s.buf[j]; {
+		case b >= utf8.RuneSelf:
+			return 0, 0
+		case isAlpha(b):
+			return text.Word, end
+		case isDigit(b):
+			digits = true
+		}
 	}
-	x := binary.LittleEndian.Uint64(in[i:])<<(64-8*(end-i)) ^ '0'*every
-	x ^= (1<<(64-8*(end-i)) - 1) & ('0' * every) // the bytes that are not of the run
-	if (x|(x+(0x80-10)*every))&highs == 0 {
+	if digits {
 		return text.Number, end
 	}
-	return 0, 0
+	return 0, end
 }
 
 // put appends the token buf[from:to].

@@ -189,7 +189,7 @@ func (s *scanner) email(i int) int {
 		return i + 1
 	}
 	stop := i + 1
-	for stop < s.to && stop-i <= maxDomain && (isAlnum(s.buf[stop]) || s.buf[stop] == '-' || s.buf[stop] == '.') {
+	for stop < s.to && stop-i <= maxDomain && beside[s.buf[stop]]&hosted != 0 {
 		stop++
 	}
 	for s.buf[stop-1] == '.' || s.buf[stop-1] == '-' {

@@ -172,7 +172,7 @@ func (s *scanner) bareDomain(start, end int) int {
 		return end
 	}
 	stop := end
-	for stop < s.to && stop-start <= maxDomain && (isAlnum(s.buf[stop]) || s.buf[stop] == '-' || s.buf[stop] == '.') {
+	for stop < s.to && stop-start <= maxDomain && beside[s.buf[stop]]&hosted != 0 {
 		stop++
 	}
 	for s.buf[stop-1] == '.' || s.buf[stop-1] == '-' {
