@@ -305,21 +305,31 @@ func (s *scanner) plainHashtag(i, end int) bool {
 // simple is oddRun for one run, or several with joints between them, that nothing
 // is joined to: it is a word, a number, or nothing.
 func (s *scanner) simple(i, end int) (text.Kind, int) {
-	if beside[s.buf[i]]&odd == 0 {
+	in := s.buf
+	if beside[in[i]]&odd == 0 {
 		return text.Word, end
 	}
-	digits := false
-	for j := i; j < end; j++ {
-		switch b := s.buf[j]; {
-		case b >= utf8.RuneSelf:
-			return 0, 0
-		case isAlpha(b):
-			return text.Word, end
-		case isDigit(b):
-			digits = true
+	var digits uint64
+	for ; i < end; i += 8 {
+		x := uint64(0)
+		if i+8 <= len(in) {
+			x = binary.LittleEndian.Uint64(in[i:])
+			if left := end - i; left < 8 {
+				x &= 1<<(8*left) - 1
+			}
+		} else {
+			x, _ = words(in[i:end])
 		}
+		if x&highs != 0 {
+			return 0, 0
+		}
+		low := x | blank
+		if (low+(0x80-'a')*every)&^(low+(0x80-'z'-1)*every)&highs != 0 {
+			return text.Word, end
+		}
+		digits |= (x + (0x80-'0')*every) &^ (x + (0x80-'9'-1)*every) & highs
 	}
-	if digits {
+	if digits != 0 {
 		return text.Number, end
 	}
 	return 0, end

@@ -179,8 +179,25 @@ func (m *bitmaps) classify(buf []byte, size int) {
 }
 
 // fewLeads is how many characters beyond ASCII a block has at most for that each
-// is looked at by itself.
-const fewLeads = 8
+// is looked at by itself. There are more of them where most have two bytes.
+const fewLeads = 22
+
+// What the classes of characters beyond ASCII are in the bitmaps.
+var (
+	wordBits    [class.Count]uint64 // all bits, where it is in a word
+	specialBits [class.Count]uint64 // 1, where it is special
+)
+
+func init() {
+	for c := range class.Count {
+		if inWord(c) {
+			wordBits[c] = ^uint64(0)
+		}
+		if c > class.Letter {
+			specialBits[c] = 1
+		}
+	}
+}
 
 // addLeads classifies the characters of block k which begin at the bits of lead;
 // the others are classified already.
@@ -195,28 +212,32 @@ func (m *bitmaps) addLeads(buf []byte, k int, lead, over, overWords uint64) (uin
 		return m.groups(buf, 64*k, over, overWords)
 	}
 	out := m.words[8*k : 8*k+8]
-	w := binary.LittleEndian.Uint64(out) | overWords
-	over, overWords = 0, 0
+	w, special := binary.LittleEndian.Uint64(out)|overWords, uint64(0)
+	rest, c := 0, class.Other
 	for ; lead != 0; lead &= lead - 1 {
-		at := bits.TrailingZeros64(lead)
-		i := 64*k + at
-		c, size := classAt(buf, i)
-		if c > class.Letter {
-			// A mark is of the word that it stands behind.
-			behind := at > 0 && w>>(at-1)&1 == 1 || at == 0 && k > 0 && m.words[8*k-1]>>7 == 1
-			if c != class.Mark || !behind {
-				m.mark(i)
-			}
+		at := bits.TrailingZeros64(lead) & 63
+		i, size := 64*k+at, 3
+		if i+4 <= len(buf) && buf[i]>>4 == 0xe {
+			c = class3(binary.LittleEndian.Uint32(buf[i:]))
+		} else {
+			c, size = classAt(buf, i)
 		}
-		rest := max(at+size-64, 0)
-		over, overWords = uint64(rest), 0
-		if inWord(c) {
-			w |= (1<<size - 1) << at
-			overWords = 1<<rest - 1
+		special |= specialBits[c] << at
+		if c == class.Mark && (at > 0 && w>>(at-1)&1 == 1 || at == 0 && k > 0 && m.words[8*k-1]>>7 == 1) {
+			special &^= 1 << at // of the word that it stands behind
 		}
+		w |= wordBits[c] & (1<<size - 1) << at
+		rest = at + size - 64
 	}
 	binary.LittleEndian.PutUint64(out, w)
-	return over, overWords
+	if special != 0 {
+		binary.LittleEndian.PutUint64(m.special[8*k:], special)
+		m.marked = true
+	}
+	if rest <= 0 {
+		return 0, 0
+	}
+	return uint64(rest), wordBits[c] & (1<<rest - 1)
 }
 
 // groups classifies the 64 bytes from start on, 8 at a time.

@@ -181,9 +181,14 @@ func classAt(buf []byte, i int) (class.Class, int) {
 	case b < 0xE0:
 		return low[x&0x1f<<6|x>>8&0x3f], 2
 	case b < 0xF0:
-		return classes[uint(index[x&0xf<<6|x>>8&0x3f])<<6|uint(x>>16&0x3f)], 3
+		return class3(x), 3
 	}
 	return classOf(rune(x&7<<18 | x<<4&0x3f000 | x>>10&0xfc0 | x>>24&0x3f)), 4
+}
+
+// class3 returns the class of a character of three bytes, the lower ones of x.
+func class3(x uint32) class.Class {
+	return classes[uint(index[x&0xf<<6|x>>8&0x3f])<<6|uint(x>>16&0x3f)]
 }
 
 func classOf(r rune) class.Class {
@@ -283,7 +288,12 @@ func (s *scanner) bigrams(i int) int {
 	_, size := s.at(i)
 	end := i + size
 	for {
-		c, size := s.at(end)
+		var c class.Class
+		if size = 3; end+4 <= s.to && s.buf[end]>>4 == 0xe {
+			c = class3(binary.LittleEndian.Uint32(s.buf[end:]))
+		} else {
+			c, size = s.at(end)
+		}
 		if c == class.Mark {
 			end += size
 			continue
