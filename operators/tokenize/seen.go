@@ -13,17 +13,13 @@ const few = 8
 // with the row. The zero value is ready; it is for one goroutine.
 type seen struct {
 	slots []slot // open addressing; a power of two
-	row   uint16 // a number of the row: slots of other rows are free
 	begin int    // the row's first element in the column
 	n     int    // elements of the row that are in slots: all or none
 }
 
-// slot is an element of a row by its number in it, with 16 bits of its hash, so
-// that hardly any two are compared in vain.
-type slot struct {
-	row, hash uint16
-	element   uint32
-}
+// slot is an element of a row by its number in it, from 1 on, with a part of its
+// hash, so that hardly any two are compared in vain. The zero value is free.
+type slot struct{ hash, element uint32 }
 
 // next begins the row whose first element will be begin.
 func (s *seen) next(begin int) { s.begin, s.n = begin, 0 }
@@ -40,34 +36,39 @@ func (s *seen) add(all *column.Strings, d []byte) {
 		all.Append(d)
 		return
 	}
-	if s.n == 0 || 2*s.n >= len(s.slots) {
+	if s.n == 0 || 4*s.n >= 3*len(s.slots) {
 		s.fill(all, n)
 	}
 	h := token.Hash(d)
 	at := s.find(all, d, h)
-	if s.slots[at].row == s.row {
+	if s.slots[at].element != 0 {
 		return
 	}
-	s.slots[at] = slot{s.row, uint16(h >> 48), uint32(n)}
 	s.n++
+	s.slots[at] = slot{uint32(h >> 32), uint32(s.n)}
 	all.Append(d)
 }
 
-// fill puts the n elements of the row into slots, with room for as many more.
+// fill puts the n elements of the row into slots, with room for as many more. It
+// takes no more of them than the row needs: to clear what another row left takes
+// time.
 func (s *seen) fill(all *column.Strings, n int) {
-	if 4*n > len(s.slots) {
-		s.slots, s.row = make([]slot, max(2*len(s.slots), 8*few)), 0
+	size := 4 * few
+	for size < 2*n {
+		size *= 2
 	}
-	if s.row++; s.row == 0 { // after 2^16 rows
-		clear(s.slots)
-		s.row = 1
+	if cap(s.slots) < size {
+		s.slots = make([]slot, size)
 	}
-	for e := range n {
-		d := all.At(s.begin + e)
+	s.slots = s.slots[:size]
+	clear(s.slots)
+	for s.n = 0; s.n < n; {
+		d := all.At(s.begin + s.n)
 		h := token.Hash(d)
-		s.slots[s.find(all, d, h)] = slot{s.row, uint16(h >> 48), uint32(e)}
+		at := s.find(all, d, h)
+		s.n++
+		s.slots[at] = slot{uint32(h >> 32), uint32(s.n)}
 	}
-	s.n = n
 }
 
 // find returns the slot of d, which has the hash h, or the free one where it
@@ -75,8 +76,8 @@ func (s *seen) fill(all *column.Strings, n int) {
 func (s *seen) find(all *column.Strings, d []byte, h uint64) uint64 {
 	mask := uint64(len(s.slots) - 1)
 	i := h & mask
-	for ; s.slots[i].row == s.row; i = (i + 1) & mask {
-		if at := &s.slots[i]; at.hash == uint16(h>>48) && string(all.At(s.begin+int(at.element))) == string(d) {
+	for ; s.slots[i].element != 0; i = (i + 1) & mask {
+		if at := s.slots[i]; at.hash == uint32(h>>32) && string(all.At(s.begin+int(at.element)-1)) == string(d) {
 			break
 		}
 	}

@@ -56,10 +56,10 @@ func (l *List) add(rule string, at int, registries bool) {
 	}
 	name, parent := []byte(rule), uint32(0)
 	for end := len(name); end > 0; {
-		start, h := label(name, 0, end, parent)
-		n := l.child(parent, h, name[start:end])
+		start, h, tail := label(name, 0, end, parent)
+		n := l.child(parent, h, tail, name[start:end])
 		if n == 0 {
-			n = l.put(h, node{label: uint32(at + start), parent: uint16(parent), length: uint8(end - start), flags: icann})
+			n = l.put(h, node{tail: tail, label: uint32(at + start), parent: uint16(parent), length: uint8(end - start), flags: icann})
 			l.nodes[parent].flags |= inner
 		}
 		parent, end = n, start-1

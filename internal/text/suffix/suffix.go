@@ -30,6 +30,7 @@ type List struct {
 
 // node is a label below that of its parent.
 type node struct {
+	tail   uint64 // see label
 	label  uint32 // where it begins in labels
 	parent uint16
 	length uint8
@@ -65,8 +66,8 @@ func (l *List) Find(buf []byte, from, to int) Suffix {
 	start, last := 0, 0 // of the label that is looked at, and of the last of the name
 	end := to
 	for {
-		var h uint64
-		start, h = label(buf, from, end, at)
+		var h, tail uint64
+		start, h, tail = label(buf, from, end, at)
 		if end == to {
 			last = start
 		}
@@ -80,7 +81,7 @@ func (l *List) Find(buf []byte, from, to int) Suffix {
 			found.Encoded = true
 			break
 		}
-		if at = l.child(at, h, buf[start:end]); at == 0 {
+		if at = l.child(at, h, tail, buf[start:end]); at == 0 {
 			break
 		}
 		flags = l.nodes[at].flags
@@ -109,7 +110,7 @@ func (l *List) Find(buf []byte, from, to int) Suffix {
 	case found.At == end+1:
 		found.Before = start
 	default:
-		found.Before, _ = label(buf, from, found.At-1, 0)
+		found.Before, _, _ = label(buf, from, found.At-1, 0)
 	}
 	return found
 }
@@ -120,8 +121,10 @@ func IsEncoded(label []byte) bool {
 }
 
 // label returns where the label begins that ends at end, in the name that begins
-// at from, and its hash below a parent.
-func label(buf []byte, from, end int, parent uint32) (start int, hash uint64) {
+// at from, and its hash below a parent. The tail is its first bytes, less than 8,
+// up to a multiple of 8 from its end, and on top how many these are: all there is
+// of a short label.
+func label(buf []byte, from, end int, parent uint32) (start int, hash, tail uint64) {
 	h := uint64(parent) * 0x9e3779b97f4a7c15
 	for {
 		var x uint64 // the 8 bytes before end, the last on top
@@ -136,7 +139,8 @@ func label(buf []byte, from, end int, parent uint32) (start int, hash uint64) {
 		dots := ^((y&^highs + 0x7f*every) | y) & highs
 		n := min(bits.LeadingZeros64(dots)/8, end-from)
 		if n < 8 {
-			return end - n, mix(h ^ x>>(64-8*n) ^ uint64(n)<<56)
+			tail = x>>(64-8*n) ^ uint64(n)<<56
+			return end - n, mix(h ^ tail), tail
 		}
 		h = mix(h ^ x)
 		end -= 8
@@ -149,9 +153,9 @@ func mix(x uint64) uint64 {
 	return hi ^ lo
 }
 
-// child returns the number of the child of parent whose label has the hash h, 0
-// where there is none.
-func (l *List) child(parent uint32, h uint64, label []byte) uint32 {
+// child returns the number of the child of parent whose label has the hash h and
+// the tail, 0 where there is none.
+func (l *List) child(parent uint32, h, tail uint64, label []byte) uint32 {
 	mask := uint64(len(l.slots) - 1)
 	for i := h & mask; ; i = (i + 1) & mask {
 		slot := l.slots[i]
@@ -162,7 +166,8 @@ func (l *List) child(parent uint32, h uint64, label []byte) uint32 {
 			continue
 		}
 		n := &l.nodes[slot&0xffff]
-		if uint32(n.parent) == parent && l.labels[n.label:n.label+uint32(n.length)] == string(label) {
+		if n.tail == tail && uint32(n.parent) == parent && int(n.length) == len(label) &&
+			(len(label) < 8 || l.labels[n.label:n.label+uint32(n.length)] == string(label)) {
 			return slot & 0xffff
 		}
 	}

@@ -135,10 +135,13 @@ func (h *hosts) lookUp(buf []byte, from, to int) host {
 	if h.list == nil {
 		h.list = suffix.Default()
 	}
+	decoded := suffix.IsEncoded(buf[from:to])
+	if decoded {
+		buf, from, to = h.decode(buf, from, to)
+	}
 	found := h.list.Find(buf, from, to)
-	if found.Encoded || suffix.IsEncoded(buf[found.Before:to]) {
-		h.name = h.decoder.append(h.name[:0], buf[from:to])
-		buf, from, to = h.name, 0, len(h.name)
+	if !decoded && (found.Encoded || suffix.IsEncoded(buf[found.Before:to])) {
+		buf, from, to = h.decode(buf, from, to)
 		found = h.list.Find(buf, from, to)
 	}
 	out := host{whole: found.At == from, dotted: found.Dotted, known: found.ICANN || found.Dotted}
@@ -147,6 +150,12 @@ func (h *hosts) lookUp(buf []byte, from, to int) host {
 		out.domain = buf[found.Before:to]
 	}
 	return out
+}
+
+// decode returns a name with its labels in Punycode decoded.
+func (h *hosts) decode(buf []byte, from, to int) (name []byte, begin, end int) {
+	h.name = h.decoder.append(h.name[:0], buf[from:to])
+	return h.name, 0, len(h.name)
 }
 
 // isAddress reports whether name is an IPv4 address or a bracketed IPv6 one.
