@@ -1,6 +1,8 @@
 package tokenize
 
 import (
+	"slices"
+
 	"github.com/sluicehq/sluice/internal/column"
 	"github.com/sluicehq/sluice/internal/text/token"
 )
@@ -13,12 +15,13 @@ const few = 8
 // with the row. The zero value is ready; it is for one goroutine.
 type seen struct {
 	slots []slot // open addressing; a power of two
+	spare []slot // memory that slots had before
 	begin int    // the row's first element in the column
 	n     int    // elements of the row that are in slots: all or none
 }
 
 // slot is an element of a row by its number in it, from 1 on, with a part of its
-// hash, so that hardly any two are compared in vain. The zero value is free.
+// hash, by which it is placed. The zero value is free.
 type slot struct{ hash, element uint32 }
 
 // next begins the row whose first element will be begin.
@@ -36,50 +39,56 @@ func (s *seen) add(all *column.Strings, d []byte) {
 		all.Append(d)
 		return
 	}
-	if s.n == 0 || 4*s.n >= 3*len(s.slots) {
+	switch {
+	case s.n == 0:
 		s.fill(all, n)
+	case 2*s.n > len(s.slots):
+		s.grow()
 	}
-	h := token.Hash(d)
-	at := s.find(all, d, h)
-	if s.slots[at].element != 0 {
-		return
+	h := uint32(token.Hash(d))
+	mask := uint32(len(s.slots) - 1)
+	i := h & mask
+	for ; s.slots[i].element != 0; i = (i + 1) & mask {
+		if at := s.slots[i]; at.hash == h && string(all.At(s.begin+int(at.element)-1)) == string(d) {
+			return
+		}
 	}
 	s.n++
-	s.slots[at] = slot{uint32(h >> 32), uint32(s.n)}
+	s.slots[i] = slot{h, uint32(s.n)}
 	all.Append(d)
 }
 
-// fill puts the n elements of the row into slots, with room for as many more. It
-// takes no more of them than the row needs: to clear what another row left takes
-// time.
+// fill puts the first elements of the row, n, into slots. It takes no more of
+// them than these need: to clear what another row left takes time.
 func (s *seen) fill(all *column.Strings, n int) {
-	size := 4 * few
-	for size < 2*n {
-		size *= 2
-	}
-	if cap(s.slots) < size {
-		s.slots = make([]slot, size)
-	}
-	s.slots = s.slots[:size]
+	s.slots = slices.Grow(s.slots[:0], 4*few)[:4*few]
 	clear(s.slots)
 	for s.n = 0; s.n < n; {
-		d := all.At(s.begin + s.n)
-		h := token.Hash(d)
-		at := s.find(all, d, h)
+		h := uint32(token.Hash(all.At(s.begin + s.n)))
 		s.n++
-		s.slots[at] = slot{uint32(h >> 32), uint32(s.n)}
+		s.put(slot{h, uint32(s.n)})
 	}
 }
 
-// find returns the slot of d, which has the hash h, or the free one where it
-// would be.
-func (s *seen) find(all *column.Strings, d []byte, h uint64) uint64 {
-	mask := uint64(len(s.slots) - 1)
-	i := h & mask
-	for ; s.slots[i].element != 0; i = (i + 1) & mask {
-		if at := s.slots[i]; at.hash == uint32(h>>32) && string(all.At(s.begin+int(at.element)-1)) == string(d) {
-			break
+// grow makes twice as many slots.
+func (s *seen) grow() {
+	old, size := s.slots, 2*len(s.slots)
+	s.slots = slices.Grow(s.spare[:0], size)[:size]
+	clear(s.slots)
+	for _, at := range old {
+		if at.element != 0 {
+			s.put(at)
 		}
 	}
-	return i
+	s.spare = old
+}
+
+// put puts an element into slots, in which it is not.
+func (s *seen) put(one slot) {
+	mask := uint32(len(s.slots) - 1)
+	i := one.hash & mask
+	for s.slots[i].element != 0 {
+		i = (i + 1) & mask
+	}
+	s.slots[i] = one
 }

@@ -54,14 +54,17 @@ var masks = func() (m [17][2]uint64) {
 
 // words returns at most 16 bytes as two little-endian words.
 func words(b []byte) (lo, hi uint64) {
-	for i, c := range b {
-		if i < 8 {
-			lo |= uint64(c) << (8 * i)
-		} else {
-			hi |= uint64(c) << (8 * (i - 8))
-		}
+	n := len(b)
+	switch {
+	case n >= 8: // the last 8 bytes overlap the first ones
+		return binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:]) >> (8 * (16 - n))
+	case n >= 4:
+		return uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))<<(8*(n-4)), 0
 	}
-	return lo, hi
+	for i, c := range b {
+		lo |= uint64(c) << (8 * i)
+	}
+	return lo, 0
 }
 
 // Mix returns the two halves of a*b, folded together.
