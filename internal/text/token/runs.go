@@ -51,7 +51,9 @@ func (s *scanner) scan(rows []Row, offsets []int32) {
 	for row := range rows {
 		s.open(int(offsets[row]-offsets[0]), int(offsets[row+1]-offsets[0]))
 		for {
-			run = s.runs(run)
+			if run < len(begins) && int(s.maps.ends[run]) < s.bound {
+				run = s.runs(run)
+			}
 			// What is next takes a reading by character, or nothing is.
 			next := min(s.special, s.to)
 			if run < len(begins) {
@@ -61,7 +63,7 @@ func (s *scanner) scan(rows []Row, offsets []int32) {
 				break
 			}
 			if next == s.special {
-				next = s.specials(next)
+				next = s.specials(next, s.class, s.size)
 			} else {
 				next = s.wholeRuns(s.slow(next))
 			}
@@ -99,20 +101,32 @@ func (s *scanner) seek(i int) {
 	s.special, s.bound = s.maps.nextSpecial(i), s.to+1
 	if s.special < s.to {
 		s.bound = s.special
-		if c, _ := s.at(s.special); c >= class.Spaceless && c != class.Keycap {
+		if s.class, s.size = s.at(s.special); s.class >= class.Spaceless && s.class != class.Keycap {
 			s.bound++
 		}
 	}
 }
 
-// specials puts what begins with the special character at i, and with those that
-// follow what that is; it returns where the scan goes on.
-func (s *scanner) specials(i int) int {
+// specials puts what begins with the special character at i, of a class and a
+// length, and with those that follow what that is; it returns where the scan goes
+// on.
+func (s *scanner) specials(i int, c class.Class, size int) int {
 	for {
-		i = s.wholeRuns(s.slow(i))
+		switch {
+		case i > s.from && beside[s.buf[i-1]]&starts != 0:
+			i = s.slow(i)
+		case c == class.Spaceless:
+			i = s.bigrams(i, size)
+		case c == class.Emoji:
+			i = s.pictographs(i, c, size)
+		default:
+			i = s.one(i)
+		}
+		i = s.wholeRuns(i)
 		if i >= s.to || at(s.maps.special, i)&1 == 0 {
 			return i
 		}
+		c, size = s.at(i)
 	}
 }
 
@@ -253,10 +267,10 @@ func (s *scanner) joinedRuns(i, end int) (text.Kind, int) {
 	return s.simple(i, end)
 }
 
-// wholeRuns puts the rest of the run in which i is, if it is in one, and what
-// follows, up to a place that is in none.
+// wholeRuns puts the rest of the run that i, which is behind something, is within,
+// if it is in one, and what follows, up to a place that is within none.
 func (s *scanner) wholeRuns(i int) int {
-	for i < s.to && at(s.maps.words, i)&1 == 1 {
+	for i < s.to && at(s.maps.words, i-1)&3 == 3 {
 		i = s.slow(i)
 	}
 	return i

@@ -132,10 +132,12 @@ func (t *Tokens) AppendRows(rows []Row, buf []byte, offsets []int32) {
 type scanner struct {
 	*Tokens
 	buf      []byte
-	from, to int // the text
-	first    int // the text's first token
-	special  int // the first special character that is not before from
-	bound    int // see seek
+	from, to int         // the text
+	first    int         // the text's first token
+	special  int         // the first special character that is not before from
+	bound    int         // see seek
+	class    class.Class // of the special character, which is in this text
+	size     int         // its length
 
 	urls, emoji, emails int // tokens of these kinds
 
@@ -221,7 +223,7 @@ func (s *scanner) one(i int) int {
 	case class.Letter, class.Digit, class.Connector, class.Mark:
 		return s.word(i)
 	case class.Spaceless:
-		return s.bigrams(i)
+		return s.bigrams(i, size)
 	case class.Emoji, class.Modifier, class.Regional:
 		return s.pictographs(i, c, size)
 	case class.Keycap:
@@ -281,11 +283,10 @@ func joins(prev, c, next class.Class) bool {
 	return false
 }
 
-// bigrams puts the run of Spaceless characters at i, each with its marks, and
-// returns its end.
-func (s *scanner) bigrams(i int) int {
+// bigrams puts the run of Spaceless characters at i, of which the first has a
+// length, each with its marks, and returns its end.
+func (s *scanner) bigrams(i, size int) int {
 	before, begin := -1, i // where the last two characters begin
-	_, size := s.at(i)
 	end := i + size
 	for {
 		var c class.Class
