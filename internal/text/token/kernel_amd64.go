@@ -9,13 +9,14 @@ import "golang.org/x/sys/cpu"
 var hasKernels = cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VBMI2 && cpu.X86.HasPOPCNT
 
 // classifyAVX512 fills bitmaps for n blocks of 64 bytes, n > 0: words, of ASCII
-// and of most letters of Cyrillic and Arabic, lead, the first bytes of the other
-// characters beyond ASCII, sign, which bytes make
-// a run odd that begins there, and joint, which make one odd that ends there. It
-// reads one byte of buf behind the blocks.
+// and of most letters of Cyrillic, Arabic and Hangul, lead, the first bytes of the
+// other characters beyond ASCII, sign, which bytes make a run odd that begins
+// there, joint, which make one odd that ends there, and special, which is all 0
+// before, of Han and kana. It reads two bytes of buf behind the blocks, and returns
+// what is not 0 where a bit of special is not.
 //
 //go:noescape
-func classifyAVX512(buf *byte, n int, words, lead, sign, joint *byte)
+func classifyAVX512(buf *byte, n int, words, lead, sign, joint, special *byte) (marked uint64)
 
 // cutAVX512 writes where runs begin and end in n blocks, n > 0, and what sign and
 // joint have there. It returns how many begin and end. Each output has room for
@@ -24,19 +25,20 @@ func classifyAVX512(buf *byte, n int, words, lead, sign, joint *byte)
 //go:noescape
 func cutAVX512(words, rows, sign, joint *byte, n int, begins, ends *uint32, odd, oddEnd *uint8) (runs, stops int)
 
-// classifyBlocks is the kernel's part of classify: it fills words, lead, sign and
-// joint for the blocks of buf[:size] behind which buf has a byte more, and
-// returns how many these are.
+// classifyBlocks is the kernel's part of classify: it fills words, lead, sign,
+// joint and special for the blocks of buf[:size] behind which buf has two bytes
+// more, and returns how many these are.
 func (m *bitmaps) classifyBlocks(buf []byte, size int) (n int) {
 	if !hasKernels {
 		return 0
 	}
-	n = min(size/64, (len(buf)-1)/64)
+	n = min(size/64, (len(buf)-2)/64)
 	if n <= 0 {
 		return 0
 	}
 	m.lead, m.sign, m.joint = sized(m.lead, 8*n), sized(m.sign, 8*n), sized(m.joint, 8*n)
-	classifyAVX512(&buf[:64*n+1][0], n, &m.words[:8*n][0], &m.lead[0], &m.sign[0], &m.joint[0])
+	marked := classifyAVX512(&buf[:64*n+2][0], n, &m.words[:8*n][0], &m.lead[0], &m.sign[0], &m.joint[0], &m.special[:8*n][0])
+	m.marked = m.marked || marked != 0
 	return n
 }
 

@@ -21,15 +21,16 @@ DATA highNibbles<>+0(SB)/8, $0x02010a1184600000
 DATA highNibbles<>+8(SB)/8, $0x0000000000000000
 GLOBL highNibbles<>(SB), RODATA|NOPTR, $16
 
-// func classifyAVX512(buf *byte, n int, words, lead, sign, joint *byte)
+// func classifyAVX512(buf *byte, n int, words, lead, sign, joint, special *byte) (marked uint64)
 // Requires: AVX512F, AVX512BW
-TEXT ·classifyAVX512(SB), NOSPLIT, $0-48
+TEXT ·classifyAVX512(SB), NOSPLIT, $0-64
 	MOVQ buf+0(FP), SI
 	MOVQ n+8(FP), CX
 	MOVQ words+16(FP), DI
 	MOVQ lead+24(FP), R8
 	MOVQ sign+32(FP), R9
 	MOVQ joint+40(FP), R10
+	MOVQ special+48(FP), R14
 
 	// Tables and characters that bytes are compared with.
 	VBROADCASTI32X4 lows<>(SB), Z13
@@ -68,9 +69,26 @@ TEXT ·classifyAVX512(SB), NOSPLIT, $0-48
 	VPBROADCASTB AX, Z11
 	MOVL $0x94, AX
 	VPBROADCASTB AX, Z12
+	MOVL $0xeb, AX
+	VPBROADCASTB AX, Z22
+	MOVL $0xea, AX
+	VPBROADCASTB AX, Z23
+	MOVL $0xb0, AX
+	VPBROADCASTB AX, Z24
+	MOVL $0xed, AX
+	VPBROADCASTB AX, Z25
+	MOVL $0x9e, AX
+	VPBROADCASTB AX, Z26
+	MOVL $0xe5, AX
+	VPBROADCASTB AX, Z27
+	MOVL $5, AX
+	VPBROADCASTB AX, Z28
+	MOVL $0xe3, AX
+	VPBROADCASTB AX, Z31
 
 	XORL BX, BX   // 1 where a sign ends the block before
-	XORL R12, R12 // 1 where the first byte of a letter does
+	XORL R12, R12 // the bytes of this block that are of a letter that began before
+	XORL R15, R15 // all special bits
 
 classify:
 	VMOVDQU8 (SI), Z0
@@ -128,8 +146,10 @@ others:
 	ADDQ $8, R8
 	ADDQ $8, R9
 	ADDQ $8, R10
+	ADDQ $8, R14
 	DECQ CX
 	JNZ  classify
+	MOVQ R15, marked+56(FP)
 	VZEROUPPER
 	RET
 
@@ -163,7 +183,88 @@ letters:
 	SHRQ     $63, R12
 	NOTQ     DX
 	ANDQ     DX, AX
-	JMP      others
+	JZ       others
+
+	// Letters of three bytes: the syllables of Hangul U+AC00 to U+D77F.
+	VPSUBB   Z22, Z0, Z1
+	VPCMPUB  $1, Z8, Z1, K3
+	VPCMPEQB Z23, Z0, K4
+	VPCMPUB  $5, Z24, Z2, K5
+	KANDQ    K4, K5, K4
+	KORQ     K3, K4, K3
+	VPCMPEQB Z25, Z0, K4
+	VPCMPUB  $1, Z26, Z2, K5
+	KANDQ    K4, K5, K4
+	KORQ     K3, K4, K3
+	KMOVQ    K3, DX
+	ORQ      DX, R13
+	LEAQ     (DX*2), R11
+	ORQ      R11, R13
+	LEAQ     (DX*4), R11
+	ORQ      R11, R13
+	MOVQ     DX, R11
+	SHRQ     $62, R11
+	ORQ      R11, R12
+	SHRQ     $1, R11
+	ORQ      R11, R12
+	NOTQ     DX
+	ANDQ     DX, AX
+	JZ       others
+
+	// Scripts without spaces: Han, U+4E00 to U+9FFF.
+	VPSUBB   Z27, Z0, Z1
+	VPCMPUB  $1, Z28, Z1, K3
+	MOVL     $0xe4, R11
+	VPBROADCASTB R11, Z1
+	VPCMPEQB Z1, Z0, K4
+	MOVL     $0xb8, R11
+	VPBROADCASTB R11, Z1
+	VPCMPUB  $5, Z1, Z2, K5
+	KANDQ    K4, K5, K4
+	KORQ     K3, K4, K3
+	VPCMPEQB Z31, Z0, K4
+	KORTESTQ K4, K4
+	JNZ      kana
+
+spaceless:
+	KMOVQ K3, DX
+	TESTQ DX, DX
+	JZ    others
+	MOVQ  DX, (R14)
+	ORQ   DX, R15
+	NOTQ  DX
+	ANDQ  DX, AX
+	JMP   others
+
+	// Kana: U+3041 to U+3096 and U+30A1 to U+30FF but for U+30FB.
+kana:
+	VMOVDQU8 2(SI), Z21
+	VPCMPEQB Z10, Z2, K5
+	VPCMPUB  $5, Z10, Z21, K6
+	KANDQ    K5, K6, K7
+	MOVL     $0x97, R11
+	VPBROADCASTB R11, Z1
+	VPCMPUB  $1, Z1, Z21, K5
+	MOVL     $0xa1, R11
+	VPBROADCASTB R11, Z1
+	VPCMPUB  $5, Z1, Z21, K6
+	KORQ     K5, K6, K6
+	MOVL     $0x82, R11
+	VPBROADCASTB R11, Z1
+	VPCMPEQB Z1, Z2, K5
+	KANDQ    K5, K6, K5
+	KORQ     K5, K7, K7
+	MOVL     $0xbb, R11
+	VPBROADCASTB R11, Z1
+	VPCMPUB  $4, Z1, Z21, K6
+	MOVL     $0x83, R11
+	VPBROADCASTB R11, Z1
+	VPCMPEQB Z1, Z2, K5
+	KANDQ    K5, K6, K5
+	KORQ     K5, K7, K7
+	KANDQ    K4, K7, K7
+	KORQ     K3, K7, K3
+	JMP      spaceless
 
 // func cutAVX512(words, rows, sign, joint *byte, n int, begins, ends *uint32, odd, oddEnd *uint8) (runs, stops int)
 // Requires: AVX512F, AVX512BW, AVX512VBMI2

@@ -47,7 +47,7 @@ func TestKernels(t *testing.T) {
 		t.Skip("this machine has no kernels: AVX-512 with VBMI2")
 	}
 	r := rand.New(rand.NewPCG(1, 2))
-	frames := []string{"ab. #", "жй ", "ك م", "漢字", " ", "हि"}
+	frames := []string{"ab. #", "жй ", "ك م", "漢字", " ", "हि", "한국어", "カーな", "👍"}
 	var buf []byte
 	offsets := []int32{0}
 	for c := rune(0); c <= utf8.MaxRune; c++ {
@@ -70,7 +70,7 @@ func TestKernels(t *testing.T) {
 
 // FuzzKernels does so for any text, in texts of a letter each, too.
 func FuzzKernels(f *testing.F) {
-	for _, s := range []string{"plain words, and #tags @names $abc 12:30", "привет мир ж", "كلمة عربية ۱۲", "東京都 ไทย 👍🏽"} {
+	for _, s := range []string{"plain words, and #tags @names $abc 12:30", "привет мир ж", "كلمة عربية ۱۲", "東京都 ไทย 👍🏽", "한국어 ퟿ カタカナ゠・"} {
 		f.Add([]byte(s), uint8(3), uint8(7))
 	}
 	f.Fuzz(func(t *testing.T, in []byte, times, step uint8) {

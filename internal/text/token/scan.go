@@ -154,8 +154,8 @@ func (m *bitmaps) classify(buf []byte, size int) {
 		over, overWords = m.addLeads(buf, k, block(m.lead, k), over, overWords)
 	}
 	i := 64 * m.blocks
-	if i > 0 && over == 0 && buf[i-1] >= 0xc0 {
-		over, overWords = 1, 1 // of a letter that the kernel knew
+	if over == 0 {
+		over, overWords = m.known(buf, i)
 	}
 	for ; i+64 <= len(buf); i += 64 {
 		b, out := (*[64]byte)(buf[i:]), m.words[i/8:i/8+8]
@@ -199,6 +199,28 @@ func init() {
 	}
 }
 
+// known returns what a character that the kernel knew, if one began before the
+// block at i, leaves to it: it has two or three bytes.
+func (m *bitmaps) known(buf []byte, i int) (over, overWords uint64) {
+	first := i - 1
+	switch {
+	case i == 0:
+		return 0, 0
+	case buf[i-1] >= 0xe0:
+		over = 2
+	case buf[i-1] >= 0xc0:
+		over = 1
+	case buf[i-2] >= 0xe0:
+		over, first = 1, i-2
+	default:
+		return 0, 0
+	}
+	if at(m.words, first)&1 == 1 {
+		overWords = 1<<over - 1
+	}
+	return over, overWords
+}
+
 // addLeads classifies the characters of block k which begin at the bits of lead;
 // the others are classified already.
 func (m *bitmaps) addLeads(buf []byte, k int, lead, over, overWords uint64) (uint64, uint64) {
@@ -206,8 +228,8 @@ func (m *bitmaps) addLeads(buf []byte, k int, lead, over, overWords uint64) (uin
 	case lead|over == 0:
 		return 0, 0
 	case bits.OnesCount64(lead) > fewLeads:
-		if k > 0 && over == 0 && buf[64*k-1] >= 0xc0 {
-			over, overWords = 1, 1 // of a letter that the kernel knew
+		if over == 0 {
+			over, overWords = m.known(buf, 64*k)
 		}
 		return m.groups(buf, 64*k, over, overWords)
 	}
@@ -231,7 +253,7 @@ func (m *bitmaps) addLeads(buf []byte, k int, lead, over, overWords uint64) (uin
 	}
 	binary.LittleEndian.PutUint64(out, w)
 	if special != 0 {
-		binary.LittleEndian.PutUint64(m.special[8*k:], special)
+		binary.LittleEndian.PutUint64(m.special[8*k:], block(m.special, k)|special)
 		m.marked = true
 	}
 	if rest <= 0 {

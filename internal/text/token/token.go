@@ -290,10 +290,13 @@ func (s *scanner) bigrams(i, size int) int {
 	end := i + size
 	for {
 		var c class.Class
-		if size = 3; end+4 <= s.to && s.buf[end]>>4 == 0xe {
-			c = class3(binary.LittleEndian.Uint32(s.buf[end:]))
-		} else {
+		switch size = 3; {
+		case end+4 > s.to || s.buf[end]>>4 != 0xe:
 			c, size = s.at(end)
+		case s.buf[end]-0xe5 < 5: // U+5000 to U+9FFF
+			c = class.Spaceless
+		default:
+			c = class3(binary.LittleEndian.Uint32(s.buf[end:]))
 		}
 		if c == class.Mark {
 			end += size
