@@ -238,12 +238,8 @@ func (m *bitmaps) addLeads(buf []byte, k int, lead, over, overWords uint64) (uin
 	rest, c := 0, class.Other
 	for ; lead != 0; lead &= lead - 1 {
 		at := bits.TrailingZeros64(lead) & 63
-		i, size := 64*k+at, 3
-		if i+4 <= len(buf) && buf[i]>>4 == 0xe {
-			c = class3(binary.LittleEndian.Uint32(buf[i:]))
-		} else {
-			c, size = classAt(buf, i)
-		}
+		var size int
+		c, size = classAt(buf, 64*k+at)
 		special |= specialBits[c] << at
 		if c == class.Mark && (at > 0 && w>>(at-1)&1 == 1 || at == 0 && k > 0 && m.words[8*k-1]>>7 == 1) {
 			special &^= 1 << at // of the word that it stands behind

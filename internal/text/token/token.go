@@ -161,31 +161,47 @@ func newScanner(t *Tokens, buf []byte, size int) scanner {
 
 // at returns the class of the character at i and its length; Other at the end.
 func (s *scanner) at(i int) (class.Class, int) {
-	if i >= s.to {
-		return class.Other, 0
+	if i+utf8.UTFMax > s.to {
+		if i >= s.to {
+			return class.Other, 0
+		}
+		r, size := utf8.DecodeRune(s.buf[i:s.to])
+		return classOf(r), size
 	}
-	if b := s.buf[i]; b < utf8.RuneSelf {
-		return low[b], 1
+	x := binary.LittleEndian.Uint32(s.buf[i:])
+	if x&0x80 == 0 {
+		return low[x&0x7f], 1
 	}
-	return classAt(s.buf[:s.to], i)
+	return classIn(x)
 }
 
-// classAt returns the class of the character at i, which is beyond ASCII, and its
-// length. Of text that is not UTF-8 it gives some class.
+// classAt returns the class of the character at i and its length. Of text that is
+// not UTF-8 it gives some class.
 func classAt(buf []byte, i int) (class.Class, int) {
-	if i+utf8.UTFMax > len(buf) || buf[i] < 0xC2 {
+	if i+utf8.UTFMax > len(buf) {
 		r, size := utf8.DecodeRune(buf[i:])
 		return classOf(r), size
 	}
-	// Without the checks of utf8.DecodeRune: texts are valid.
-	x := binary.LittleEndian.Uint32(buf[i:])
+	return classIn(binary.LittleEndian.Uint32(buf[i:]))
+}
+
+// classIn is classAt for a character beyond ASCII whose bytes are in x, the first
+// one lowest, with what is behind it. It is without the checks of
+// utf8.DecodeRune: texts are valid. A byte that begins nothing is Other.
+func classIn(x uint32) (class.Class, int) {
 	switch b := byte(x); {
-	case b < 0xE0:
-		return low[x&0x1f<<6|x>>8&0x3f], 2
-	case b < 0xF0:
+	case b >= 0xf0:
+		r := rune(x&7<<18 | x<<4&0x3f000 | x>>10&0xfc0 | x>>24&0x3f)
+		if r < class.Limit {
+			return classes[uint(index[r>>6])<<6|uint(r&63)], 4
+		}
+		return class.Beyond(r), 4
+	case b >= 0xe0:
 		return class3(x), 3
+	case b >= 0xc2:
+		return low[x&0x1f<<6|x>>8&0x3f], 2
 	}
-	return classOf(rune(x&7<<18 | x<<4&0x3f000 | x>>10&0xfc0 | x>>24&0x3f)), 4
+	return class.Other, 1
 }
 
 // class3 returns the class of a character of three bytes, the lower ones of x.
