@@ -145,7 +145,7 @@ func (s *scanner) runs(run int) int {
 			break
 		}
 		k := text.Word
-		if odds[run] != 0 {
+		if odds[run] != 0 && !s.between(int(i), int(end)) {
 			var rest int
 			s.n = n
 			if k, rest = s.oddRun(int(i), int(end)); k == 0 || rest != int(end) {
@@ -186,6 +186,13 @@ func (s *scanner) runEnd(i int) int {
 	return s.to
 }
 
+// between reports whether the run i..end is a word because it is between two
+// stops, of which neither joins anything to it nor begins a URL.
+func (s *scanner) between(i, end int) bool {
+	in := s.buf
+	return i > s.from && end < s.to && in[i-1] == '.' && in[end] == '.' && beside[in[i]]&odd == 0 && isAlpha(in[end-1]) && end-i != len("www")
+}
+
 // oddRun returns the kind and the end of the token that begins at i, with the
 // run i..end, where that takes no reading by character; else 0 and 0, or 0 and
 // the end of what it put itself. There is nothing special in the run, and what is
@@ -202,9 +209,13 @@ func (s *scanner) oddRun(i, end int) (text.Kind, int) {
 			return text.Mention, end
 		case before == '#' && s.plainHashtag(i, end):
 			return text.Hashtag, end
-		}
-		if stop := s.sign(i - 1); stop > i {
-			return 0, stop
+		case before == '$' && s.plainCashtag(i, end):
+			return text.Cashtag, end
+		case before == '#' && i-2 >= s.from && beside[in[i-2]]&named != 0: // no hashtag
+		default:
+			if stop := s.sign(i - 1); stop > i {
+				return 0, stop
+			}
 		}
 	}
 	switch {

@@ -1,6 +1,8 @@
 package token
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/text"
@@ -127,6 +129,20 @@ func (s *scanner) isRetweet(i int) bool {
 	return i == s.from+2 || !inWord(s.before(i-2)) && !isLocal(s.buf[i-3])
 }
 
+// plainCashtag reports whether the run i..end, behind '$', is a cashtag without a
+// suffix, of few bytes, with nothing behind that may go on.
+func (s *scanner) plainCashtag(i, end int) bool {
+	if i > s.from+1 && s.buf[i-2] > ' ' || end-i > maxSymbol || i+8 > len(s.buf) {
+		return false
+	}
+	low := binary.LittleEndian.Uint64(s.buf[i:]) | blank
+	letters := (low + (0x80-'a')*every) &^ (low + (0x80-'z'-1)*every) &^ low & highs
+	if bits.TrailingZeros64(^letters&highs)/8 < end-i {
+		return false
+	}
+	return end == s.to || s.buf[end] < utf8.RuneSelf && s.buf[end] != '.' && s.buf[end] != ':'
+}
+
 // cashtag puts the cashtag at i, which is a '$', and returns its end, or i+1
 // where none is: one to six letters, and a suffix of one or two behind '.' or
 // '_', at the beginning or behind white space, with no letter or digit behind.
@@ -171,7 +187,11 @@ func (s *scanner) endsSymbol(i int) bool {
 // is of ASCII letters, digits and ._%+-, its domain one that ends in a known
 // public suffix and begins with a letter or a digit.
 func (s *scanner) email(i int) int {
-	if i+1 == s.to || !isAlnum(s.buf[i+1]) {
+	if i+1 == s.to || !isAlnum(s.buf[i+1]) || i == s.from || !isLocal(s.buf[i-1]) || s.buf[i-1] == '.' {
+		return i + 1
+	}
+	stop, dot := s.nameEnd(i+1, i+1)
+	if dot < 0 {
 		return i + 1
 	}
 	start := i
@@ -185,17 +205,10 @@ func (s *scanner) email(i int) int {
 	for start < i && !isAlnum(s.buf[start]) {
 		start, before = start+1, class.Other
 	}
-	if start == i || s.buf[i-1] == '.' || inWord(before) || before == class.At || before == class.Hash || before == class.Dollar {
+	if start == i || inWord(before) || before == class.At || before == class.Hash || before == class.Dollar {
 		return i + 1
 	}
-	stop := i + 1
-	for stop < s.to && stop-i <= maxDomain && beside[s.buf[stop]]&hosted != 0 {
-		stop++
-	}
-	for s.buf[stop-1] == '.' || s.buf[stop-1] == '-' {
-		stop--
-	}
-	if c, _ := s.at(stop); stop-i > maxDomain || c == class.At || inWord(c) || len(s.domain(i+1, stop, true)) == 0 || !s.takeBack(start) {
+	if len(s.domain(i+1, dot, stop, true)) == 0 || !s.takeBack(start) {
 		return i + 1
 	}
 	s.put(start, stop, text.Email)

@@ -171,18 +171,12 @@ func (s *scanner) bareDomain(start, end int) int {
 	if b := s.before(start); inWord(b) || b == class.At || b == class.Dot || b == class.Dollar || s.buf[start] == '-' {
 		return end
 	}
-	stop := end
-	for stop < s.to && stop-start <= maxDomain && beside[s.buf[stop]]&hosted != 0 {
-		stop++
-	}
-	for s.buf[stop-1] == '.' || s.buf[stop-1] == '-' {
-		stop--
-	}
-	path := stop+1 < s.to && s.buf[stop] == '/' && isAlnum(s.buf[stop+1])
-	if c, _ := s.at(stop); stop-start > maxDomain || c == class.At || inWord(c) {
+	stop, dot := s.nameEnd(start, end)
+	if dot < 0 {
 		return end
 	}
-	domain := s.domain(start, stop, path)
+	path := stop+1 < s.to && s.buf[stop] == '/' && isAlnum(s.buf[stop+1])
+	domain := s.domain(start, dot, stop, path)
 	if len(domain) == 0 || !s.takeBack(start) {
 		return end
 	}
@@ -195,17 +189,42 @@ func (s *scanner) bareDomain(start, end int) int {
 	return stop
 }
 
-// domain returns the registrable domain of the name start..stop, letters, digits,
-// hyphens and dots, where it is one that readers take for a domain (see Append),
-// else nothing.
-func (s *scanner) domain(start, stop int, path bool) []byte {
-	d := s.buf[start:stop]
-	dot := bytes.LastIndexByte(d, '.')
-	if dot <= 0 || len(d)-dot < 3 || d[dot+1] <= '9' {
+// nameEnd returns the end of the name that begins at start and of which the
+// letters, digits, hyphens and stops at i are, and where its last stop is; the
+// latter is negative where it cannot be a domain, by its length, its last label or
+// what is behind it.
+func (s *scanner) nameEnd(start, i int) (stop, dot int) {
+	stop, dot = i, -1
+	for limit := min(s.to, start+maxDomain+1); stop < limit && beside[s.buf[stop]]&hosted != 0; stop++ {
+		if s.buf[stop] == '.' {
+			dot = stop
+		}
+	}
+	for s.buf[stop-1] == '.' || s.buf[stop-1] == '-' {
+		stop--
+	}
+	if dot >= stop {
+		dot = start + bytes.LastIndexByte(s.buf[start:stop], '.')
+	}
+	if dot <= start || stop-dot < 3 || s.buf[dot+1] <= '9' || stop-start > maxDomain {
+		return stop, -1
+	}
+	if c, _ := s.at(stop); c == class.At || inWord(c) {
+		return stop, -1
+	}
+	return stop, dot
+}
+
+// domain returns the registrable domain of the name start..stop, whose last stop
+// is at dot, where it is one that readers take for a domain (see Append), else
+// nothing.
+func (s *scanner) domain(start, dot, stop int, path bool) []byte {
+	country := stop-dot <= 3 && !path // it needs a suffix of two labels
+	if country && bytes.IndexByte(s.buf[start:dot], '.') < 0 {
 		return nil
 	}
 	h := s.hosts.of(s.buf, start, stop)
-	if !h.known || h.whole || len(d)-dot <= 3 && !path && !h.dotted {
+	if !h.known || h.whole || country && !h.dotted {
 		return nil
 	}
 	return h.domain
