@@ -211,7 +211,7 @@ func (s *scanner) oddRun(i, end int) (text.Kind, int) {
 			return text.Hashtag, end
 		case before == '$' && s.plainCashtag(i, end):
 			return text.Cashtag, end
-		case before == '#' && i-2 >= s.from && beside[in[i-2]]&named != 0: // no hashtag
+		case i-2 >= s.from && beside[in[i-2]]&named != 0 && s.unsigned(i, end): // what is before the sign forbids it
 		default:
 			if stop := s.sign(i - 1); stop > i {
 				return 0, stop
@@ -316,6 +316,15 @@ func (s *scanner) plainMention(i, end int) bool {
 		all |= b
 	}
 	return all < 0x80
+}
+
+// unsigned reports whether the sign before the run i..end, which a letter, a digit
+// or '_' precedes, makes nothing of the run, as far as it is easily seen.
+func (s *scanner) unsigned(i, end int) bool {
+	if s.buf[i-1] == '@' { // a retweet, or an address of more than one label
+		return s.buf[i-2] != 't' && (end == s.to || s.buf[end] != '.' && s.buf[end] != '-')
+	}
+	return true
 }
 
 // plainHashtag reports whether the run i..end, behind '#', is a hashtag that

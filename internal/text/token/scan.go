@@ -182,22 +182,19 @@ func (m *bitmaps) classify(buf []byte, size int) {
 // is looked at by itself. There are more of them where most have two bytes.
 const fewLeads = 22
 
-// What the classes of characters beyond ASCII are in the bitmaps.
-var (
-	wordBits    [class.Count]uint64 // all bits, where it is in a word
-	specialBits [class.Count]uint64 // 1, where it is special
-)
-
-func init() {
+// wordBits and specialBits hold what the classes of characters beyond ASCII are in
+// the bitmaps: all bits, where a class is in a word, and 1, where it is special.
+var wordBits, specialBits = func() (words, special [class.Count]uint64) {
 	for c := range class.Count {
 		if inWord(c) {
-			wordBits[c] = ^uint64(0)
+			words[c] = ^uint64(0)
 		}
 		if c > class.Letter {
-			specialBits[c] = 1
+			special[c] = 1
 		}
 	}
-}
+	return words, special
+}()
 
 // known returns what a character that the kernel knew, if one began before the
 // block at i, leaves to it: it has two or three bytes.
