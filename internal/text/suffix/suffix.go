@@ -104,12 +104,9 @@ func (l *List) Find(buf []byte, from, to int) Suffix {
 		found.At = last
 	}
 	found.Dotted = found.At < last
-	switch {
-	case found.At == from:
+	if found.Before = start; found.At == from {
 		found.Before = from
-	case found.At == end+1:
-		found.Before = start
-	default:
+	} else if found.At != end+1 {
 		found.Before, _, _ = label(buf, from, found.At-1, 0)
 	}
 	return found
