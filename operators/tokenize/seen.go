@@ -1,6 +1,7 @@
 package tokenize
 
 import (
+	"math/bits"
 	"slices"
 
 	"github.com/sluicehq/sluice/internal/column"
@@ -15,8 +16,8 @@ const few = 8
 // with the row. The zero value is ready; it is for one goroutine.
 type seen struct {
 	slots []slot // open addressing; a power of two
-	spare []slot // memory that slots had before
 	begin int    // the row's first element in the column
+	most  int    // elements that the row may have
 	n     int    // elements of the row that are in slots: all or none
 }
 
@@ -24,8 +25,9 @@ type seen struct {
 // hash, by which it is placed. The zero value is free.
 type slot struct{ hash, element uint32 }
 
-// next begins the row whose first element will be begin.
-func (s *seen) next(begin int) { s.begin, s.n = begin, 0 }
+// next begins the row whose first element will be begin, for which add is called
+// at most most times.
+func (s *seen) next(begin, most int) { s.begin, s.most, s.n = begin, most, 0 }
 
 // add appends d to all where it is no element of the row, which is the last one.
 func (s *seen) add(all *column.Strings, d []byte) {
@@ -39,11 +41,8 @@ func (s *seen) add(all *column.Strings, d []byte) {
 		all.Append(d)
 		return
 	}
-	switch {
-	case s.n == 0:
+	if s.n == 0 {
 		s.fill(all, n)
-	case 2*s.n > len(s.slots):
-		s.grow()
 	}
 	h := uint32(token.Hash(d))
 	mask := uint32(len(s.slots) - 1)
@@ -58,29 +57,17 @@ func (s *seen) add(all *column.Strings, d []byte) {
 	all.Append(d)
 }
 
-// fill puts the first elements of the row, n, into slots. It takes no more of
-// them than these need: to clear what another row left takes time.
+// fill puts the first elements of the row, n, into slots, of which it takes twice
+// as many as the row may have elements: to clear what another row left takes time.
 func (s *seen) fill(all *column.Strings, n int) {
-	s.slots = slices.Grow(s.slots[:0], 4*few)[:4*few]
+	size := 1 << bits.Len(uint(2*s.most))
+	s.slots = slices.Grow(s.slots[:0], size)[:size]
 	clear(s.slots)
 	for s.n = 0; s.n < n; {
 		h := uint32(token.Hash(all.At(s.begin + s.n)))
 		s.n++
 		s.put(slot{h, uint32(s.n)})
 	}
-}
-
-// grow makes twice as many slots.
-func (s *seen) grow() {
-	old, size := s.slots, 2*len(s.slots)
-	s.slots = slices.Grow(s.spare[:0], size)[:size]
-	clear(s.slots)
-	for _, at := range old {
-		if at.element != 0 {
-			s.put(at)
-		}
-	}
-	s.spare = old
 }
 
 // put puts an element into slots, in which it is not.

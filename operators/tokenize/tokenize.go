@@ -122,7 +122,7 @@ func (o *operator) Process(_ context.Context, in pipeline.Batch, emit pipeline.E
 // order, each once.
 func (o *operator) addDomains(folded column.StringView, row, first, links int, urls column.StringView, from, to int32) {
 	base := int(folded.Offsets[row])
-	o.seen.next(o.domain.Len())
+	o.seen.next(o.domain.Len(), int(to-from)+links)
 	for i := from; i < to; i++ {
 		o.addDomain(o.domains.Of(urls.At(int(i))))
 	}

@@ -209,8 +209,10 @@ func (s *scanner) nameEnd(start, i int) (stop, dot int) {
 	if dot <= start || stop-dot < 3 || s.buf[dot+1] <= '9' || stop-start > maxDomain {
 		return stop, -1
 	}
-	if c, _ := s.at(stop); c == class.At || inWord(c) {
-		return stop, -1
+	if stop < s.to && (s.buf[stop] == '@' || s.buf[stop] == '_' || s.buf[stop] >= utf8.RuneSelf) {
+		if c, _ := s.at(stop); c == class.At || inWord(c) {
+			return stop, -1
+		}
 	}
 	return stop, dot
 }
@@ -220,8 +222,13 @@ func (s *scanner) nameEnd(start, i int) (stop, dot int) {
 // nothing.
 func (s *scanner) domain(start, dot, stop int, path bool) []byte {
 	country := stop-dot <= 3 && !path // it needs a suffix of two labels
-	if country && bytes.IndexByte(s.buf[start:dot], '.') < 0 {
-		return nil
+	if country {
+		i := start
+		for ; s.buf[i] != '.'; i++ {
+		}
+		if i == dot {
+			return nil
+		}
 	}
 	h := s.hosts.of(s.buf, start, stop)
 	if !h.known || h.whole || country && !h.dotted {
