@@ -4,6 +4,7 @@
 //
 //	fold     text -> folded view, and the map of its bytes to the original's
 //	token    folded view -> tokens with hashes and spans
+//	suffix   host name -> public suffix
 //	simhash  token hashes -> SimHash and exact hash
 //	minhash  shingle hashes -> MinHash bands
 //	terms    token hashes -> hits of term lists: words and phrases
