@@ -186,6 +186,10 @@ func (s *scanner) runEnd(i int) int {
 	return s.to
 }
 
+// taken reports whether the byte at i, behind which the scan is, is of the last
+// token: a URL may end with a sign.
+func (s *scanner) taken(i int) bool { return s.n > s.first && int(s.end[s.n-1]) > i-s.from }
+
 // between reports whether the run i..end is a word because it is between two
 // stops, of which neither joins anything to it nor begins a URL.
 func (s *scanner) between(i, end int) bool {
@@ -203,7 +207,7 @@ func (s *scanner) oddRun(i, end int) (text.Kind, int) {
 	if i > s.from {
 		before = in[i-1]
 	}
-	if beside[before]&starts != 0 {
+	if beside[before]&starts != 0 && !s.taken(i-1) {
 		switch {
 		case before == '@' && s.plainMention(i, end):
 			return text.Mention, end
@@ -268,6 +272,9 @@ func (s *scanner) joinedRuns(i, end int) (text.Kind, int) {
 			break
 		}
 		end = s.runEnd(end + 1)
+		if end >= s.bound {
+			return 0, 0 // something special is in it or behind it
+		}
 		if end+1 >= s.to || joined(in[end], in[end+1]) == 0 || in[end] == ':' {
 			return s.simple(i, end)
 		}
@@ -299,10 +306,14 @@ func (s *scanner) plainMention(i, end int) bool {
 	}
 	if end < s.to {
 		switch b := s.buf[end]; b {
-		case '@', ':':
-			return b == ':' && !s.isScheme(end)
+		case '@':
+			return false
+		case ':':
+			if s.isScheme(end) {
+				return false
+			}
 		case '.', '-':
-			if end+1 < s.to && isAlnum(s.buf[end+1]) {
+			if end+1 < s.to && (isAlnum(s.buf[end+1]) || i-2 >= s.from && isLocal(s.buf[i-2])) {
 				return false
 			}
 		}
@@ -382,7 +393,7 @@ func (s *scanner) put(from, to int, kind text.Kind) {
 // slow puts what begins at i, which is not a word by itself, character by
 // character, and returns where it ends.
 func (s *scanner) slow(i int) int {
-	if i > s.from && beside[s.buf[i-1]]&starts != 0 {
+	if i > s.from && beside[s.buf[i-1]]&starts != 0 && !s.taken(i-1) {
 		if end := s.sign(i - 1); end > i {
 			return end
 		}

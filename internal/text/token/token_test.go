@@ -3,6 +3,7 @@ package token
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -172,10 +173,39 @@ func TestRows(t *testing.T) {
 	}
 }
 
+// TestPieces holds texts that are drawn from all that the scan knows of against
+// the definition.
+func TestPieces(t *testing.T) {
+	pieces := []string{
+		"a", "b", "rt", "www", "http", "https", "com", "de", "co.uk", "xn--a", "t.co/", "1", "23", "_", "ж", "é", "م", "한", "द", "א",
+		".", ",", "'", ":", "#", "@", "$", "-", "/", "//", "://", "+", "&", "~", "(", ")", "*", " ", " ", " ", "\n",
+		"·", "٣", "\u093f", "\u05f4", "漢", "カ", "゛", "ไ", "ั", "・", "が", "👍", "🏽", "🇩", "\u200d", "\u20e3", "\ufe0f", "🏴", "\U000e0067", "‿", "–", "。",
+	}
+	r := rand.New(rand.NewPCG(25, 26))
+	var toks Tokens
+	var in []byte
+	for range 200_000 {
+		in = in[:0]
+		for range 1 + r.IntN(14) {
+			in = append(in, pieces[r.IntN(len(pieces))]...)
+		}
+		toks.Reset()
+		toks.Append(in, 0, len(in))
+		same(t, in, &toks, plain(in))
+		checkLinks(t, in, &toks)
+		// With room behind it for the kernels, and in texts.
+		padded := append(bytes.Clone(in), make([]byte, 80)...)
+		toks.Reset()
+		toks.Append(padded, 0, len(in))
+		same(t, in, &toks, plain(in))
+		checkRows(t, padded[:len(in)+64], r.IntN(len(in)+1), r.IntN(len(in)+1))
+	}
+}
+
 func FuzzTokens(f *testing.F) {
 	for _, s := range []string{
 		"hello don't 3.14 https://example.com/x, t.me/a @u@h.x #tag_1 #", "東京都 ไทยน้ํา 👍🏽🇩🇪🇫", "привет end.it a-b.co.uk",
-		"000@-0.ac a@.b.com", "http://t.co/abcжж x http://a/b가 y www.c_d.e'f", "東a京1.ж2漢 1\u20e3 a👍b's 1.٣", "a.b@c.com d@e.f@g.co #h.i @j.k $l.m n-o.de/p",
+		"000@-0.ac a@.b.com", "lo'n·ж a'b·c 1'2·3 x'y漢 1.2\u20e3", "http://t.co/abcжж x http://a/b가 y www.c_d.e'f", "東a京1.ж2漢 1\u20e3 a👍b's 1.٣", "a.b@c.com d@e.f@g.co #h.i @j.k $l.m n-o.de/p",
 		"www.x http://", "\xff\xc3\xe0\x80", "..a.b..com-.org", "́́", "_'_'a'1'b", "@a.b-", "&#x27;",
 	} {
 		f.Add([]byte(s), uint8(0), uint8(0))
