@@ -107,8 +107,8 @@ type recent struct {
 	whole, dotted, known bool // as in host
 }
 
-// of returns what is known of the folded name buf[from:to], which is not empty.
-// Its domain is a part of buf, or of what the next call overwrites.
+// of returns what is known of the folded name buf[from:to], which is not empty and
+// has a colon behind a bracket only. Its domain is a part of buf, or of what the next call overwrites.
 func (h *hosts) of(buf []byte, from, to int) host {
 	n := to - from
 	if n > 16 || from+16 > len(buf) {
