@@ -26,11 +26,7 @@ func main() {
 	log.SetFlags(0)
 	out := flag.String("out", "rules.txt", "the file to write")
 	flag.Parse()
-	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "golang.org/x/net").Output()
-	if err != nil {
-		log.Fatalf("gensuffixes: where golang.org/x/net is: %v", err)
-	}
-	text, err := rules(filepath.Join(strings.TrimSpace(string(dir)), "publicsuffix"))
+	text, err := rules()
 	if err != nil {
 		log.Fatalf("gensuffixes: %v", err)
 	}
@@ -39,9 +35,14 @@ func main() {
 	}
 }
 
-// rules returns the list as package suffix reads it, from the folder of package
-// publicsuffix.
-func rules(dir string) (string, error) {
+// rules returns the list as package suffix reads it, from package publicsuffix in
+// the module cache.
+func rules() (string, error) {
+	module, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "golang.org/x/net").Output()
+	if err != nil {
+		return "", fmt.Errorf("where golang.org/x/net is: %w", err)
+	}
+	dir := filepath.Join(strings.TrimSpace(string(module)), "publicsuffix")
 	version, err := declared(filepath.Join(dir, "table.go"), "version")
 	if err != nil {
 		return "", err
