@@ -244,7 +244,7 @@ func (s *scanner) oddRun(i, end int) (text.Kind, int) {
 func (s *scanner) dotted(i, end int, before byte) (text.Kind, int) {
 	in := s.buf
 	switch {
-	case !isAlnum(in[end+1]):
+	case !isAlnum(in[end+1]): // begins none
 	case end-i == len("www") && string(in[i:end]) == "www":
 		if stop := s.urlEnd(end + 1); stop > end+1 {
 			s.urls++

@@ -20,10 +20,10 @@ import (
 // and lists the runs in words, with their hashes. A run that begins with a
 // letter, neither follows '#', '@' or '$' nor is followed by a joiner and more of
 // a word, is a word: that is nearly all of them. The others are odd; the second
-// pass looks at these row by row, and the last of its paths reads character by
-// character. Rows that have something special are walked by another loop, which
-// looks at both bitmaps. Kernels in assembly do most of the first pass where the
-// machine has the instructions; plain Go does it elsewhere, with the same result.
+// pass looks at these row by row, at their neighbours first, and reads character
+// by character what these do not decide, and what begins with something special.
+// Kernels in assembly do most of the first pass where the machine has the
+// instructions; plain Go does it elsewhere, with the same result.
 
 const (
 	every = 0x0101010101010101
