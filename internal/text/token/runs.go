@@ -250,6 +250,7 @@ func (s *scanner) dotted(i, end int, before byte) (text.Kind, int) {
 			s.urls++
 			return text.URL, stop
 		}
+	case end+2 >= s.to || beside[in[end+2]]&hosted == 0: // no domain ends in one letter
 	case before != '.': // else it is within or behind what is no domain
 		if stop := s.bareDomain(i, end); stop > end {
 			return 0, stop
