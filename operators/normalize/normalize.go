@@ -226,13 +226,15 @@ func Fold(dst *column.Strings, texts column.StringView) {
 	dst.Data.Truncate(have) // room for the batch, so that no row grows the slab
 	for i := range n {
 		src := texts.At(i)
-		room := dst.Data.Extend(fold.Room(len(src)))
-		out := fold.Append(room[:0:len(room)], src)
-		if len(out) > len(room) || cap(out) != len(room) {
+		out, taken := dst.Data.Extend(fold.Room(len(src)))[:0], 0
+		for {
+			if out, taken = fold.Resume(out, 0, src, taken); taken == len(src) {
+				break
+			}
 			// Slow path: long forms have outgrown the room.
-			dst.Data.Truncate(have)
-			room = dst.Data.Extend(len(out))
-			copy(room, out)
+			dst.Data.Truncate(have + len(out))
+			dst.Data.Extend(fold.Room(len(src) - taken))
+			out = dst.Data.Values()[have : have+len(out)]
 		}
 		have += len(out)
 		dst.Data.Truncate(have)

@@ -28,9 +28,10 @@ import (
 	"github.com/sluicehq/sluice/internal/text/fold/entry"
 )
 
-// slack is the least room that Append keeps beyond twice the input that is
-// left: its wide stores end at most that far behind the output.
-const slack = 32
+// slack is the least room that folding keeps beyond twice the input that is
+// left: its wide stores end at most 32 bytes behind the output, and the longest
+// long form has fewer bytes than the rest.
+const slack = 32 + 64
 
 const (
 	every = 0x0101010101010101
@@ -47,9 +48,21 @@ func Room(size int) int { return 2*size + slack }
 // It uses and changes dst's spare capacity, and allocates only where that is
 // less than [Room] of src's length or src holds characters of long forms.
 func Append(dst, src []byte) []byte {
-	base := len(dst)
-	dst = slices.Grow(dst, Room(len(src)))
-	out, n, i := dst[:cap(dst)], base, 0
+	base, taken := len(dst), 0
+	for {
+		dst = slices.Grow(dst, Room(len(src)-taken))
+		if dst, taken = Resume(dst, base, src, taken); taken == len(src) {
+			return dst
+		}
+	}
+}
+
+// Resume folds src[taken:] behind dst, whose bytes from base on are the folded
+// view of src[:taken]. It stops where characters of long forms leave less spare
+// capacity than [Room] of the bytes behind them, and returns how many bytes of src
+// are taken then. dst must have that much to begin with.
+func Resume(dst []byte, base int, src []byte, taken int) ([]byte, int) {
+	out, n, i := dst[:cap(dst)], len(dst), taken
 	for i+8 <= len(src) {
 		x := binary.LittleEndian.Uint64(src[i:])
 		// Fast path: 8 characters of ASCII.
@@ -65,24 +78,56 @@ func Append(dst, src []byte) []byte {
 				n, i = n+int(length), i+taken
 				continue
 			}
-		} else if x&0xf0 == 0xe0 {
-			// Fast path: a character of three bytes.
-			e := entries[int(index[x&0xf<<6|x>>8&0x3f])<<6|int(x>>16&0x3f)]
-			if e == 0 {
-				binary.LittleEndian.PutUint32(out[n:], uint32(x))
-				n, i = n+3, i+3
-				continue
-			}
-			if e < entry.IsLong {
-				binary.LittleEndian.PutUint32(out[n:], e)
-				n, i = n+entry.Length(e), i+3
-				continue
-			}
 		}
-		dst, i = one(out[:n], base, src, i)
-		out, n = dst[:cap(dst)], len(dst)
+		// Fast path: a character.
+		var e uint32
+		size := 3
+		if x&0xf0 == 0xe0 {
+			e = entries[int(index[x&0xf<<6|x>>8&0x3f])<<6|int(x>>16&0x3f)]
+		} else {
+			e, size = lookupWord(uint32(x))
+		}
+		if e == 0 {
+			binary.LittleEndian.PutUint32(out[n:], uint32(x))
+			n, i = n+size, i+size
+			continue
+		}
+		if e < entry.IsLong {
+			binary.LittleEndian.PutUint32(out[n:], e)
+			n, i = n+entry.Length(e), i+size
+			continue
+		}
+		if m, next := special(out, base, n, src, i, i+size, e); m >= 0 {
+			n, i = m, next
+		} else {
+			dst, i = one(out[:n], base, src, i)
+			out, n = dst[:cap(dst)], len(dst)
+		}
+		if len(out)-n < Room(len(src)-i) {
+			return out[:n], i
+		}
 	}
-	return tail(out[:n], base, src, i)
+	return tail(out[:n], base, src, i), len(src)
+}
+
+// lookupWord returns the entry of the character that x begins with, little-endian
+// UTF-8, and its length; 0 where it is its own folded form, and for tags and
+// selectors beyond the tables.
+func lookupWord(x uint32) (e uint32, size int) {
+	switch {
+	case x&0xf0 == 0xe0:
+		return entries[int(index[x&0xf<<6|x>>8&0x3f])<<6|int(x>>16&0x3f)], 3
+	case x&0x80 == 0:
+		return low[x&0x7f], 1
+	case x&0xe0 == 0xc0:
+		return low[x&0x1f<<6|x>>8&0x3f], 2
+	}
+	r := x&7<<18 | x>>8&0x3f<<12 | x>>16&0x3f<<6 | x>>24&0x3f
+	if r < entry.Limit {
+		return entries[int(index[r>>6])<<6|int(r&63)], 4
+	}
+	e, _ = lookup(rune(r))
+	return e, 4
 }
 
 // narrow folds the 4 characters that x begins with, all of one or two bytes.
@@ -147,7 +192,8 @@ func lower(x uint64) uint64 {
 // zero when one of them is below U+0020 or is U+007F.
 func controls(x uint64) uint64 { return (x - 0x20*every) | (x + every) }
 
-// one folds the character at src[i] and returns where the next one is.
+// one folds the character at src[i] and returns where the next one is. It knows
+// all rules; what Resume does faster is held against it.
 func one(dst []byte, base int, src []byte, i int) ([]byte, int) {
 	if b := src[i]; b < utf8.RuneSelf {
 		e := low[b]
@@ -161,11 +207,11 @@ func one(dst []byte, base int, src []byte, i int) ([]byte, int) {
 	e, identity := lookup(r)
 	switch {
 	case identity:
-		dst = utf8.AppendRune(dst, r)
+		return utf8.AppendRune(dst, r), next
 	case e < entry.IsLong:
 		n := entry.Length(e)
 		dst = append(dst, byte(e), byte(e>>8), byte(e>>16))
-		dst = dst[:len(dst)-3+n]
+		return dst[:len(dst)-3+n], next
 	case e&entry.IsSequence != 0:
 		if inSequence(dst[base:], src[next:], r) {
 			dst = utf8.AppendRune(dst, r)
@@ -177,7 +223,7 @@ func one(dst []byte, base int, src []byte, i int) ([]byte, int) {
 			dst = appendComposed(dst, base, c)
 		}
 	}
-	return slices.Grow(dst, Room(len(src)-next)), next
+	return dst, next
 }
 
 // lookup returns the entry of r, or that r is its own folded form.

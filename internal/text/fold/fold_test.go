@@ -3,6 +3,7 @@ package fold
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
@@ -74,6 +75,42 @@ func TestEveryRune(t *testing.T) {
 			if again := Append(nil, got); !bytes.Equal(again, got) {
 				t.Fatalf("Append(%+q) = %+q, folded again %+q", in, got, again)
 			}
+		}
+	}
+}
+
+// TestMixtures folds texts of characters that depend on what stands beside them, by
+// the fast paths, with more room and less, and one at a time.
+func TestMixtures(t *testing.T) {
+	pieces := []string{
+		"か", "ｶ", "ﾊ", "\u3099", "\u309a", "ﾞ", "ﾟ", "\u1112", "\u1161", "\u11ab", "한", "하", "\u0915", "\u094d", "\u093c", "\u0928",
+		"\u0b47", "\u0b3e", "\u0e38", "\u0e48", "\u0f71", "\u0f72", "\U00011099", "\U000110ba", "\u200d", "👩", "❤", "\u2194", "\ufe0f", "\U0001f3f4",
+		"\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "\U000e0067", "\U000e007f", "1", "#", "a", "_", " ", "\u20e3", "ﷺ", "½", "㍍", "é",
+		"\u0301", "ж", "漢", "𝐳", "\U00030000", "\u07eb", "\u07f2", "Ab cd Ef gh", "\u200b", "\x00",
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 50_000 {
+		few := make([]string, 1+r.IntN(5))
+		for i := range few {
+			few[i] = pieces[r.IntN(len(pieces))]
+		}
+		var in []byte
+		for range 1 + r.IntN(24) {
+			in = append(in, few[r.IntN(len(few))]...)
+		}
+		want := slow(in)
+		if got := Append(make([]byte, 3, 3+r.IntN(200)), in)[3:]; !bytes.Equal(got, want) {
+			t.Fatalf("Append(%+q) = %+q, one at a time %+q", in, got, want)
+		}
+		checkOffsets(t, in, want)
+	}
+}
+
+// TestLongForms checks that the longest form fits the room that is kept for one.
+func TestLongForms(t *testing.T) {
+	for _, form := range long {
+		if 7*len(form)/3+32 > Room(7) {
+			t.Errorf("the form %+q has %d bytes: more of it than Room may be written", form, len(form))
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 const (
 	joiner   = 0x200D // zero-width joiner
 	keycap   = 0x20E3
+	tags     = 0xE0000 // behind it, ASCII as tags
 	firstTag = 0xE0020
 	lastTag  = 0xE007F // cancel tag: ends a sequence of tags
 	flag     = 0x1F3F4 // black flag, the base of flags that are spelt by tags
@@ -62,18 +63,18 @@ func spellsFlag(before, after []byte, r rune) bool {
 			return false
 		}
 		n--
-		spelt[n] = byte(c - 0xE0000)
+		spelt[n] = byte(c - tags)
 		var size int
 		c, size = utf8.DecodeLastRune(before)
 		before = before[:len(before)-size]
 	}
 	n = copy(spelt[:], spelt[n:])
-	for spelt[n-1] != lastTag-0xE0000 {
+	for spelt[n-1] != lastTag-tags {
 		c, size := utf8.DecodeRune(after)
 		if c < firstTag || c > lastTag || n == len(spelt) {
 			return false
 		}
-		spelt[n] = byte(c - 0xE0000)
+		spelt[n] = byte(c - tags)
 		n++
 		after = after[size:]
 	}
@@ -82,17 +83,18 @@ func spellsFlag(before, after []byte, r rune) bool {
 
 // isPictograph reports whether r is an emoji that is its own folded form.
 func isPictograph(r rune) bool {
-	if r < pictographs[0][0] {
-		return false
-	}
-	_, ok := slices.BinarySearchFunc(pictographs[:], r, func(p [2]rune, r rune) int {
-		switch {
-		case p[1] < r:
-			return -1
-		case p[0] > r:
-			return 1
-		}
-		return 0
-	})
-	return ok
+	return uint32(r) < pictureLimit && pictures[r>>6]>>(r&63)&1 == 1
 }
+
+// pictures is pictographs, one bit a rune.
+var pictures = func() (t [pictureLimit / 64]uint64) {
+	for _, p := range pictographs {
+		for r := p[0]; r <= p[1]; r++ {
+			t[r>>6] |= 1 << (r & 63)
+		}
+	}
+	return t
+}()
+
+// pictureLimit is the first rune behind the plane that all emoji are in.
+const pictureLimit = 0x20000
