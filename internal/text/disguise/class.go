@@ -19,23 +19,23 @@ const (
 	isMark     = 1 << 6 // belongs to the character before
 )
 
-// classLimit bounds the table of classes.
+// classLimit is where the rules of classBelow end.
 const classLimit = 0x3000
 
 // classOf returns the class of a character beyond ASCII.
 func classOf(r rune) uint8 {
-	if r < classLimit {
-		return classes[r]
+	if r < tableLimit {
+		return classes.at(r)
 	}
-	return classBeyond(r)
+	return inWord // letters of Han, and tags
 }
 
-var classes = func() (t [classLimit]uint8) {
-	for r := range t {
-		t[r] = classBelow(rune(r))
+var classes = newByteTable(func(r rune) uint8 {
+	if r < classLimit {
+		return classBelow(r)
 	}
-	return t
-}()
+	return classBeyond(r)
+})
 
 // classBelow returns the class of a character below classLimit.
 func classBelow(r rune) uint8 {
@@ -108,7 +108,7 @@ func classArabic(r rune, odd uint8) uint8 {
 	return inWord | isAlike
 }
 
-// classBeyond returns the class of a character from classLimit on.
+// classBeyond returns the class of a character from classLimit to tableLimit.
 func classBeyond(r rune) uint8 {
 	switch {
 	case r < 0x3041, r >= 0xE000 && r < 0xF900:
@@ -135,8 +135,6 @@ func classBeyond(r rune) uint8 {
 		return inWord | isLatin | isOdd
 	case r >= 0x1F000 && r < 0x20000:
 		return 0
-	case r >= 0xE0000:
-		return inWord // tags
 	}
 	return inWord
 }

@@ -3,6 +3,7 @@ package disguise
 import (
 	"bytes"
 	"cmp"
+	"math/bits"
 	"slices"
 	"unicode/utf8"
 
@@ -142,56 +143,61 @@ type look struct {
 	script          script
 	mixed           bool // there are letters of several scripts
 	strict          bool // all letters are written as letters of another script
+	doubled         bool // all letters are there twice in a row
+	traits          traits
 }
 
 // survey looks at a word.
 func survey(u []unit) (s look) {
-	s.plain, s.strict = true, true
-	doubled := 0
+	var all traits
+	var kinds kind.Set
+	most, doubled := uint32(0), 0
 	for i := range u {
 		c := &u[i]
-		g := &glyphs[c.glyph]
-		switch c.form {
-		case letter:
+		t := c.traits
+		all |= t
+		kinds |= c.kinds
+		most = max(most, c.count)
+		if t&(isLetter|isEnclosed) != 0 {
 			s.letters += int(c.count)
-			if sc := scriptOf(c.folded); s.script == other {
-				s.script = sc
-			} else if sc != s.script {
-				s.mixed = true
-			}
-			s.strict = s.strict && strict(c.r)
-			if g.n > 0 && (c.folded >= 0x250 && c.folded < 0x370 || c.folded >= 0x460 || c.folded >= 0x80 && c.folded < 0x250) {
-				s.plain = false
-			}
-		case digit:
-			s.digits += int(c.count)
-			s.plain = false
-		case mask:
-			s.masks += int(c.count)
-			s.inside, s.plain = true, false
-		case symbol:
-			s.plain = false
-			if c.enclosed() {
-				s.letters += int(c.count)
-			} else {
-				s.inside = true
-			}
 		}
-		s.turned = s.turned || c.turned
-		if c.count >= 3 {
-			s.plain = false
+		if t&isNumber != 0 {
+			s.digits += int(c.count)
+		}
+		if t&isMasking != 0 {
+			s.masks += int(c.count)
 		}
 		if c.count == 2 {
 			doubled++
 		}
-		if c.kinds&kind.Entity != 0 {
-			s.plain = false
+	}
+	s.traits = all
+	s.inside, s.turned, s.strict = all&isBetween != 0, all&isTurned != 0, all&loose == 0
+	s.script, s.mixed = scriptsOf(u, all)
+	s.doubled = doubled == len(u)
+	s.plain = all&outstanding == 0 && most < 3 && kinds&kind.Entity == 0 && !s.mixed && !s.strict &&
+		!(s.doubled && doubled >= minLetters)
+	return s
+}
+
+// scriptsOf returns the script of the first letter that is of one told apart, and
+// whether there are letters of another one behind it. all is the traits of u.
+func scriptsOf(u []unit, all traits) (first script, mixed bool) {
+	if all &= ofScript; all&(all-1) == 0 {
+		// Nearly always: all letters are of one script.
+		return script(bits.Len16(uint16(all) >> 1)), false
+	}
+	for i := range u {
+		if u[i].traits&isLetter == 0 {
+			continue
+		}
+		if sc := scriptOf(u[i].folded); first == other {
+			first = sc
+		} else if sc != first {
+			return first, true
 		}
 	}
-	if s.mixed || doubled >= minLetters && doubled == len(u) || s.strict {
-		s.plain = false
-	}
-	return s
+	return first, false
 }
 
 // amount reports whether a word of digits and letters is a number with a unit,
@@ -315,20 +321,18 @@ type glimpse struct {
 
 // glimpse looks a word up by the keys of its letters.
 func (f *Finder) glimpse(u []unit, whole kind.Set) (g glimpse) {
-	masks := false
+	var all traits
 	for i := range u {
-		c := &u[i]
-		g.turned = g.turned || c.turned
-		g.inside = g.inside || c.form == mask || c.form == symbol && !c.enclosed()
-		masks = masks || c.form == mask
+		all |= u[i].traits
 	}
+	g.turned, g.inside = all&isTurned != 0, all&isBetween != 0
 	if len(u) > maxRuns {
 		return g
 	}
 	if whole&kind.Spaced != 0 {
 		f.joined = join(f.joined[:0], u)
 		u = f.joined
-	} else if masks {
+	} else if all&isMasking != 0 {
 		g.masked = f.maskedChain(u)
 	}
 	with, without, differ := keys(u)
@@ -443,8 +447,9 @@ func (f *Finder) upsideDown(u []unit, whole kind.Set) {
 	for i := range f.turned {
 		c := &f.turned[i]
 		if t := turn(c.folded); t != 0 {
-			c.folded, c.r, c.form, c.turned = t, t, letter, false
+			c.folded, c.r, c.form = t, t, letter
 			c.setGlyph(glyphOf(t))
+			c.settle()
 			c.kinds |= kind.UpsideDown
 		}
 	}

@@ -287,7 +287,7 @@ func alone(text []byte, i int) int {
 	end := i + size
 	for end < len(text) && text[end] >= utf8.RuneSelf {
 		r, size := utf8.DecodeRune(text[end:])
-		if !invisible(r) {
+		if !unseenAt(r) {
 			break
 		}
 		end += size
@@ -317,12 +317,6 @@ func startsWord(text []byte) bool {
 	}
 	r, _ := utf8.DecodeRune(text)
 	return classOf(r)&inWord != 0
-}
-
-// invisible reports whether folding removes r.
-func invisible(r rune) bool {
-	f := fateOf(r)
-	return f != 0
 }
 
 // sameGap reports whether the gap behind letter i is the same as that behind j.

@@ -249,14 +249,31 @@ func (m *masks) mayBeURL(text []byte, base int, inURL bool) bool {
 // or D1.
 func (b *block) char(text []byte, base, i int) {
 	at := i - base
-	r, size := utf8.DecodeRune(text[i:])
+	r, size := runeAt(text, i, len(text))
+	class := classOf(r)
+	if class == 0 {
+		if r >= 0x1F1E6 && r <= 0x1F1FF && regional(text[i+size:]) && regional(text[min(i+2*size, len(text)):]) {
+			b.odd |= 1 << at
+		}
+		return
+	}
 	all := (uint64(1)<<size - 1) << at
 	beyond := (uint64(1)<<size - 1) >> (64 - at)
-	class := classOf(r)
 	if class&inWord != 0 {
 		b.word |= all
 		b.spill.word = beyond
+		if repeats(text[i:], size) {
+			b.odd |= 1 << at
+		}
+		if class == inWord {
+			return // nearly always: a letter of a script that has no look-alikes
+		}
 	}
+	b.classified(text, i, at, size, class, all, beyond)
+}
+
+// classified is char for the classes that are not of all words.
+func (b *block) classified(text []byte, i, at, size int, class uint8, all, beyond uint64) {
 	if class&isMark != 0 {
 		b.more |= all
 	}
@@ -275,12 +292,6 @@ func (b *block) char(text []byte, base, i int) {
 		b.digit |= all
 	}
 	if class&isOdd != 0 || class&isSymbol != 0 && touches(text, i, size) {
-		b.odd |= 1 << at
-	}
-	if class&inWord != 0 && repeats(text[i:], size) {
-		b.odd |= 1 << at
-	}
-	if r >= 0x1F1E6 && r <= 0x1F1FF && regional(text[i+size:]) && regional(text[min(i+2*size, len(text)):]) {
 		b.odd |= 1 << at
 	}
 }

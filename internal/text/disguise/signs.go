@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"math"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/text/fold"
 )
@@ -15,13 +14,8 @@ const (
 	replaced             // it becomes something else than itself in lower case
 )
 
-// effects holds what folding does to the characters below classLimit.
-var effects = func() (t [classLimit]uint8) {
-	for r := range t {
-		t[r] = effectOf(rune(r))
-	}
-	return t
-}()
+// effects holds what folding does to the characters below tableLimit.
+var effects = newByteTable(effectOf)
 
 func effectOf(r rune) uint8 {
 	f, fate := fold.Rune(r)
@@ -54,23 +48,16 @@ func Hidden(text []byte) (invisible int, distance float32) {
 				continue
 			}
 		}
-		r, size := rune(text[i]), 1
-		if r >= utf8.RuneSelf {
-			if i+1 < len(text) && r < 0xE0 {
-				r, size = r&0x1f<<6|rune(text[i+1]&0x3f), 2
-			} else {
-				r, size = utf8.DecodeRune(text[i:])
-			}
-		}
+		r, size := runeAt(text, i, len(text))
 		i += size
 		var e uint8
 		switch {
 		case r < 0x2000:
-			e = effects[r]
+			e = effects.at(r)
 		case emoji && (r == 0x200D || r == 0xFE0F || r == 0xFE0E || r >= 0xE0020 && r <= 0xE007F):
 			continue
-		case r < classLimit:
-			e = effects[r]
+		case r < tableLimit:
+			e = effects.at(r)
 		default:
 			e = effectOf(r)
 		}

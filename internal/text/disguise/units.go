@@ -27,8 +27,8 @@ type unit struct {
 	count      uint32 // equal characters in a row
 	glyph      uint16
 	form       form
-	turned     bool     // it is a letter that is turned by half a circle
 	kinds      kind.Set // of the character by itself
+	traits     traits   // see settle
 	r          rune     // as it is written; the first of several
 	key        rune     // of the letters that it may stand for
 }
@@ -79,93 +79,6 @@ func formOf(r rune, glyph uint16) form {
 	return hard
 }
 
-// plain holds the units of the characters of one and two bytes that folding makes
-// one rune of, but for '&', which may begin an entity. Those that it removes have
-// no form, and the kind of what is hidden; others neither.
-var plain = func() (t [0x800]unit) {
-	for r := range rune(len(t)) {
-		folded, fate := fold.Rune(r)
-		switch {
-		case r == '&':
-		case fate == fold.One:
-			t[r] = push(nil, 0, unit{folded: folded, count: 1, kinds: widthOf(r, folded)}, r)[0]
-		case fate == fold.Mark, fate == fold.Removed:
-			t[r].kinds = hidden(fate)
-		}
-	}
-	return t
-}()
-
-// appendUnits puts the units of text[from:to] behind u, and returns it. Characters
-// that folding removes belong to the unit before them.
-func appendUnits(u []unit, text []byte, from, to int) []unit {
-	base := len(u)
-	for i := from; i < to; {
-		r, size := rune(text[i]), 1
-		if r >= 0xC2 && r < 0xE0 && i+1 < to {
-			r, size = r&0x1f<<6|rune(text[i+1]&0x3f), 2
-		}
-		if r < utf8.RuneSelf || size == 2 {
-			// Fast path: characters of one and two bytes.
-			x := &plain[r&0x7ff]
-			if x.form != 0 {
-				u = add(u, base, x, uint32(i), uint32(i+size), 0)
-				i += size
-				continue
-			}
-			if x.kinds != 0 {
-				if n := len(u) - 1; n >= base {
-					u[n].end = uint32(i + size)
-					u[n].kinds |= x.kinds
-				}
-				i += size
-				continue
-			}
-		}
-		var kinds kind.Set
-		switch {
-		case r == '&':
-			if e, n := entity(text[i:to]); n > 0 {
-				r, size, kinds = e, n, kind.Entity
-			}
-		case r >= utf8.RuneSelf && size == 1:
-			r, size = utf8.DecodeRune(text[i:to])
-		}
-		start, end := uint32(i), uint32(i+size)
-		i += size
-		folded, fate := fold.Rune(r)
-		switch fate {
-		case fold.Removed, fold.Mark:
-			if len(u) > base {
-				last := &u[len(u)-1]
-				last.end = end
-				last.kinds |= kinds | hidden(fate)
-			}
-		case fold.One:
-			u = push(u, base, unit{folded: folded, start: start, end: end, count: 1, kinds: kinds | widthOf(r, folded)}, r)
-		default:
-			u = appendLong(u, base, r, unit{start: start, end: end, count: 1, kinds: kinds})
-		}
-	}
-	return u
-}
-
-// add puts the unit x, one of plain, behind u, or adds it to the last one where
-// that is the same letter: what push does.
-func add(u []unit, base int, x *unit, start, end uint32, kinds kind.Set) []unit {
-	if n := len(u) - 1; n >= base && u[n].folded == x.folded && x.form != hard {
-		u[n].count++
-		u[n].end = end
-		u[n].kinds |= x.kinds | kinds
-		return u
-	}
-	u = append(u, *x)
-	c := &u[len(u)-1]
-	c.start, c.end = start, end
-	c.kinds |= kinds
-	return u
-}
-
 func hidden(f fold.Fate) kind.Set {
 	if f == fold.Mark {
 		return kind.Combining
@@ -184,46 +97,6 @@ func widthOf(r, folded rune) kind.Set {
 	return kind.Width
 }
 
-// appendLong puts the units of a rune whose folded form is several runes. A
-// letter in parentheses is that letter.
-func appendLong(u []unit, base int, r rune, x unit) []unit {
-	if g := glyphOf(r); g != 0 {
-		x.folded = r
-		return push(u, base, x, r)
-	}
-	var buf [64]byte
-	for form := fold.AppendForm(buf[:0], r); len(form) > 0; {
-		c, size := utf8.DecodeRune(form)
-		form = form[size:]
-		if p := &plain[c&0x7ff]; c < rune(len(plain)) && p.form != 0 && p.folded == c {
-			u = add(u, base, p, x.start, x.end, x.kinds)
-			continue
-		}
-		x.folded = c
-		u = push(u, base, x, c)
-	}
-	return u
-}
-
-// push puts x, a unit of the original character r, behind u, or adds it to the
-// last one where that is the same letter.
-func push(u []unit, base int, x unit, r rune) []unit {
-	g := glyphOf(r)
-	if g == 0 && r != x.folded {
-		g = glyphOf(x.folded)
-	}
-	x.setGlyph(g)
-	x.r = r
-	x.form = formOf(x.folded, x.glyph)
-	if n := len(u) - 1; n >= base && u[n].folded == x.folded && x.form != hard {
-		u[n].count++
-		u[n].end = x.end
-		u[n].kinds |= x.kinds
-		return u
-	}
-	return append(u, x)
-}
-
 // stands returns whether the unit may stand for the folded letter x, and the
 // kinds of disguise that this takes.
 func (u *unit) stands(x rune) (kind.Set, bool) {
@@ -239,23 +112,12 @@ func (u *unit) stands(x rune) (kind.Set, bool) {
 	return 0, false
 }
 
-// setGlyph sets the glyph of a unit whose folded rune is set, and what follows of
-// it.
+// setGlyph sets the glyph of a unit whose folded rune is set, and its key.
 func (u *unit) setGlyph(n uint16) {
-	u.glyph, u.key = n, u.folded
-	if g := &glyphs[n]; n != 0 {
-		u.key, u.turned = g.key, g.n > 0 && letters[g.first].kind == kind.UpsideDown
+	if u.glyph, u.key = n, u.folded; n != 0 {
+		u.key = glyphs[n].key
 	}
 }
-
-// enclosed reports whether the unit is a letter in a square, a circle or a flag,
-// which is no letter to Unicode.
-func (u *unit) enclosed() bool {
-	return u.form == symbol && u.folded >= 0x2100 && letters[glyphs[u.glyph].first].kind == kind.Enclosed
-}
-
-// writes reports whether the unit is of a word by itself.
-func (u *unit) writes() bool { return u.form <= digit || u.enclosed() }
 
 // maxEntity is how long an HTML entity may be: &#x10ffff; with leading zeros.
 const maxEntity = 12
