@@ -189,7 +189,7 @@ func (o *operator) undo(texts, folded column.StringView) {
 			mixed[i] = uint32(o.viewer.MixedWords())
 		}
 		if o.views[1] {
-			o.view(o.skeleton, folded.At(i), differs, o.viewer.AppendSkeleton)
+			o.view(o.skeleton, folded.At(i), differs && o.viewer.SkeletonDiffers(), o.viewer.AppendSkeleton)
 		}
 		if o.views[2] {
 			o.view(o.squeezed, folded.At(i), differs, o.viewer.AppendSqueezed)

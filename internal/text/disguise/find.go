@@ -145,6 +145,7 @@ type look struct {
 	strict          bool // all letters are written as letters of another script
 	doubled         bool // all letters are there twice in a row
 	traits          traits
+	kinds           kind.Set // of its characters
 }
 
 // survey looks at a word.
@@ -171,7 +172,7 @@ func survey(u []unit) (s look) {
 			doubled++
 		}
 	}
-	s.traits = all
+	s.traits, s.kinds = all, kinds
 	s.inside, s.turned, s.strict = all&isBetween != 0, all&isTurned != 0, all&loose == 0
 	s.script, s.mixed = scriptsOf(u, all)
 	s.doubled = doubled == len(u)
@@ -484,15 +485,12 @@ func turn(r rune) rune {
 
 // emit appends the hits of the terms that word w is in.
 func (f *Finder) emit(w uint32, u []unit, kinds kind.Set) {
-	start, end := u[0].start, u[0].end
-	for i := range u {
-		start, end = min(start, u[i].start), max(end, u[i].end)
-	}
+	start, end := span(u, kinds)
 	for _, use := range f.set.uses[f.set.first[w]:f.set.first[w+1]] {
 		if use.spaced && kinds&kind.Spaced == 0 {
 			continue
 		}
-		hit := Hit{Start: start, End: end, Term: use.term, Kinds: kinds}
+		hit := Hit{Start: uint32(start), End: uint32(end), Term: use.term, Kinds: kinds}
 		if use.words == 1 || f.phrase(use, &hit) {
 			f.hits = append(f.hits, hit)
 		}

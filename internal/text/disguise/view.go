@@ -2,6 +2,8 @@ package disguise
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"slices"
 	"unicode/utf8"
 
@@ -24,8 +26,12 @@ type Viewer struct {
 }
 
 // edit is that text[start:end] is replaced by buf[from:middle] in the skeleton
-// view and by buf[middle:to] in the squeezed one.
-type edit struct{ start, end, from, middle, to int }
+// view and by buf[middle:to] in the squeezed one. With same, the skeleton view has
+// there what folding makes of the text, and folds it together with what is around.
+type edit struct {
+	start, end, from, middle, to int
+	same                         bool
+}
 
 // Read reads a text, valid UTF-8, and reports whether one of the views differs
 // from the folded one.
@@ -34,6 +40,17 @@ func (v *Viewer) Read(text []byte) bool {
 	v.text = text
 	v.read(text, v)
 	return len(v.edits) > 0
+}
+
+// SkeletonDiffers reports whether the skeleton view of the text that was read
+// differs from the folded one.
+func (v *Viewer) SkeletonDiffers() bool {
+	for i := range v.edits {
+		if !v.edits[i].same {
+			return true
+		}
+	}
+	return false
 }
 
 // Count reads a text, valid UTF-8, for its MixedWords only: the views are then
@@ -58,8 +75,12 @@ func (v *Viewer) AppendSqueezed(dst []byte) []byte { return v.write(dst, true) }
 
 func (v *Viewer) write(dst []byte, squeezed bool) []byte {
 	at := 0
-	for _, e := range v.edits {
-		dst = fold.Append(dst, v.text[at:e.start])
+	for i := range v.edits {
+		e := &v.edits[i]
+		if e.same && !squeezed {
+			continue
+		}
+		dst = appendFolded(dst, v.text[at:e.start])
 		if squeezed {
 			dst = append(dst, v.buf[e.middle:e.to]...)
 		} else {
@@ -68,6 +89,33 @@ func (v *Viewer) write(dst []byte, squeezed bool) []byte {
 		at = e.end
 	}
 	return fold.Append(dst, v.text[at:])
+}
+
+// appendFolded is fold.Append for what stands between words: often a blank.
+func appendFolded(dst, s []byte) []byte {
+	if len(s) > 4 || !plainASCII(s) {
+		return fold.Append(dst, s)
+	}
+	for _, c := range s {
+		if c-'A' < 26 {
+			c |= 0x20
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// plainASCII reports whether s is of ASCII without controls.
+func plainASCII(s []byte) bool {
+	i, seen := 0, uint64(0)
+	for ; i+8 <= len(s); i += 8 {
+		x := binary.LittleEndian.Uint64(s[i:])
+		seen |= x | (x - 0x20*every) | (x + every)
+	}
+	for _, c := range s[i:] {
+		seen |= uint64((c-' ')|(c+1)) | uint64(c)
+	}
+	return seen&highs == 0
 }
 
 // word implements visitor.
@@ -82,10 +130,7 @@ func (v *Viewer) word(u []unit, whole kind.Set, edges bool) {
 	if v.count || s.plain && whole == 0 || s.letters == 0 || len(u) > 4*maxRuns {
 		return
 	}
-	start, end := int(u[0].start), int(u[0].end)
-	for i := range u {
-		start, end = min(start, int(u[i].start)), max(end, int(u[i].end))
-	}
+	start, end := span(u, whole)
 	if n := len(v.edits); n > 0 && start < v.edits[n-1].end {
 		return
 	}
@@ -99,15 +144,70 @@ func (v *Viewer) word(u []unit, whole kind.Set, edges bool) {
 		}
 		u = v.turns
 	}
-	v.edit(u, &s, whole, start, end)
+	to := v.majority(u, &s)
+	if whole != 0 || s.kinds&kind.Entity != 0 || s.turned || to != latin || !plainASCII(v.text[start:end]) || !v.squeeze(u, &s, start, end) {
+		v.edit(u, &s, whole, to, start, end)
+	}
+}
+
+// span returns the bytes of the text that units are of.
+func span(u []unit, whole kind.Set) (start, end int) {
+	start, end = int(u[0].start), int(u[len(u)-1].end)
+	if whole&(kind.Reversed|kind.UpsideDown) != 0 {
+		for i := range u {
+			start, end = min(start, int(u[i].start)), max(end, int(u[i].end))
+		}
+	}
+	return start, end
 }
 
 // enough implements visitor.
 func (v *Viewer) enough(int) bool { return false }
 
-// edit notes what is written for a word.
-func (v *Viewer) edit(u []unit, s *look, whole kind.Set, start, end int) {
-	to := v.majority(u, s)
+// squeeze is edit for a word that is written in ASCII, in Latin letters: its
+// skeleton is what folding makes of it. It reports false where that is not
+// independent of what stands around the word.
+func (v *Viewer) squeeze(u []unit, s *look, start, end int) bool {
+	if start > 0 && v.text[start-1] >= utf8.RuneSelf || end < len(v.text) && isKey(v.text[end]) {
+		return false
+	}
+	number := s.letters < minLetters || amount(u, s)
+	apart := s.inside && spelled(u)
+	doubled := s.doubled && len(u) >= minLetters
+	from, changed := len(v.buf), apart
+	out := slices.Grow(v.buf, end-start)
+	for i := range u {
+		c := &u[i]
+		r, n := byte(c.folded), c.count
+		if c.traits&isLetter == 0 {
+			if apart && i&1 == 1 {
+				continue
+			}
+			if b := firstLetters[c.glyph][latin]; b != 0 && !number && (c.form == digit || c.form == symbol) && inside(u, i) {
+				r, changed = byte(b), true
+			}
+		}
+		if n >= 3 || n == 2 && doubled {
+			n, changed = 1, true
+		}
+		for ; n > 0; n-- {
+			out = append(out, r)
+		}
+	}
+	if changed {
+		v.buf = out
+		v.edits = append(v.edits, edit{start, end, from, from, len(out), true})
+	}
+	return true
+}
+
+// isKey reports whether c, behind a word, may be of a keycap, or is not of ASCII.
+func isKey(c byte) bool {
+	return c >= '0' && c <= '9' || c == '#' || c == '*' || c >= utf8.RuneSelf
+}
+
+// edit notes what is written for a word whose letters are of the script to.
+func (v *Viewer) edit(u []unit, s *look, whole kind.Set, to script, start, end int) {
 	e := edit{start: start, end: end, from: len(v.buf)}
 	v.old = fold.Append(v.old[:0], v.text[start:end])
 	if whole&kind.Spaced != 0 {
@@ -118,7 +218,7 @@ func (v *Viewer) edit(u []unit, s *look, whole kind.Set, start, end int) {
 		}
 	}
 	e.middle = len(v.buf)
-	doubled := len(u) >= minLetters && !slices.ContainsFunc(u, func(c unit) bool { return c.count != 2 })
+	doubled := s.doubled && len(u) >= minLetters
 	number := whole&kind.Spaced == 0 && (s.letters < minLetters || amount(u, s))
 	apart := s.inside && spelled(u)
 	for i := range u {
@@ -139,19 +239,9 @@ func (v *Viewer) edit(u []unit, s *look, whole kind.Set, start, end int) {
 // most of them, and for a word that is written in letters of another script
 // only, that of the text around.
 func (v *Viewer) majority(u []unit, s *look) script {
-	var count [arabic + 1]int
-	for i := range u {
-		if u[i].form == letter {
-			count[scriptOf(u[i].folded)] += int(u[i].count)
-		} else if u[i].enclosed() {
-			count[latin] += int(u[i].count)
-		}
-	}
-	best := other
-	for sc := latin; sc <= arabic; sc++ {
-		if count[sc] > count[best] {
-			best = sc
-		}
+	best := s.script
+	if several := s.traits & ofScript; several&(several-1) != 0 || s.traits&isEnclosed != 0 {
+		best = mostly(u)
 	}
 	if s.strict && !s.mixed && s.letters >= minLetters {
 		switch {
@@ -159,6 +249,25 @@ func (v *Viewer) majority(u []unit, s *look) script {
 			return cyrillic
 		case best == cyrillic && v.latin > 2*(v.cyr/2-s.letters):
 			return latin
+		}
+	}
+	return best
+}
+
+// mostly returns the script that most letters are of; enclosed ones are Latin.
+func mostly(u []unit) script {
+	var count [arabic + 1]int
+	for i := range u {
+		if t := u[i].traits; t&isLetter != 0 {
+			count[bits.TrailingZeros16(uint16(t))&7%len(count)] += int(u[i].count)
+		} else if t&isEnclosed != 0 {
+			count[latin] += int(u[i].count)
+		}
+	}
+	best := other
+	for sc := latin; sc <= arabic; sc++ {
+		if count[sc] > count[best] {
+			best = sc
 		}
 	}
 	return best
@@ -187,24 +296,46 @@ func inside(u []unit, i int) bool {
 // digits and symbols are written as letters too; with once, several equal
 // characters as one.
 func (v *Viewer) put(c *unit, to script, leet, once bool) {
-	r := c.folded
-	if g := &glyphs[c.glyph]; g.n > 0 {
-		first := letters[g.first]
-		own := c.form == letter && scriptOf(r) == to && (r < 0x250 || r >= 0x370 && r < 0x1D00 || first.kind == kind.Homoglyph)
-		if c.form == letter && !own || c.enclosed() || leet && (c.form == digit || c.form == symbol) {
-			for _, s := range letters[g.first : g.first+uint16(g.n)] {
-				if scriptOf(s.letter) == to {
-					r = s.letter
-					break
-				}
-			}
-		}
-	}
-	n := int(c.count)
+	r, n := c.reading(to, leet), int(c.count)
 	if once {
 		n = 1
+	}
+	if r < utf8.RuneSelf {
+		for range n {
+			v.buf = append(v.buf, byte(r))
+		}
+		return
 	}
 	for range n {
 		v.buf = utf8.AppendRune(v.buf, r)
 	}
 }
+
+// reading returns what the unit is written as.
+func (c *unit) reading(to script, leet bool) rune {
+	r := c.folded
+	switch {
+	case c.glyph == 0:
+		return r
+	case c.traits&isLetter != 0:
+		if c.traits>>to&1 == 1 && (r < 0x250 || r >= 0x370 && r < 0x1D00 || letters[glyphs[c.glyph].first].kind == kind.Homoglyph) {
+			return r // its own
+		}
+	case c.traits&isEnclosed == 0 && (!leet || c.form != digit && c.form != symbol):
+		return r
+	}
+	if x := firstLetters[c.glyph][to]; x != 0 {
+		return x
+	}
+	return r
+}
+
+// firstLetters holds the first letter of each script that a glyph may stand for, or 0.
+var firstLetters = func() (t [len(glyphs)][arabic + 1]rune) {
+	for n, g := range glyphs {
+		for _, s := range slices.Backward(letters[g.first : g.first+uint16(g.n)]) {
+			t[n][scriptOf(s.letter)] = s.letter
+		}
+	}
+	return t
+}()
