@@ -1,6 +1,7 @@
 package disguise
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/text/disguise/kind"
@@ -49,6 +50,15 @@ var cells = func() (t cellTable) {
 			t.pages[p] = uint16(pagesBefore + len(t.cells)/64)
 			t.cells = append(t.cells, page[:]...)
 		}
+	}
+	return t
+}()
+
+// ascii is the cells of ASCII.
+var ascii = func() (t [utf8.RuneSelf]unit) {
+	for r := range t {
+		var x unit
+		t[r] = *cells.at(rune(r), &x)
 	}
 	return t
 }()
@@ -106,7 +116,27 @@ func unseenAt(r rune) bool {
 func appendUnits(u []unit, text []byte, from, to int) []unit {
 	base := len(u)
 	var made unit
+	u = slices.Grow(u, max(to-from, 0))
 	for i := from; i < to; {
+		if c := text[i]; c < utf8.RuneSelf && c != '&' {
+			// Fast path: ASCII, for which there is room, long forms aside.
+			n, x := len(u), &ascii[c]
+			if n > base && u[n-1].folded == x.folded && x.form != hard {
+				u[n-1].count++
+				i++
+				u[n-1].end = uint32(i)
+				continue
+			}
+			if x.form != 0 && n < cap(u) {
+				u = u[:n+1]
+				last := &u[n]
+				*last = *x
+				last.start = uint32(i)
+				i++
+				last.end = uint32(i)
+				continue
+			}
+		}
 		r, size := runeAt(text, i, to)
 		var kinds kind.Set
 		if r == '&' {

@@ -68,16 +68,11 @@ func (r *reader) read(text []byte, v visitor) {
 // chunk reads what stands between the blanks around the suspicious place i, but
 // not before done, and returns where it ends.
 func (r *reader) chunk(done, i int, v visitor) int {
-	if bytes.HasPrefix(r.text[i:], []byte("\u202e")) || bytes.HasPrefix(r.text[i:], []byte("\u202d")) {
+	if r.text[i] == overriding[0] && (bytes.HasPrefix(r.text[i:], []byte(overriding)) || bytes.HasPrefix(r.text[i:], []byte("\u202d"))) {
 		return r.override(i, v)
 	}
-	start, end := i, i
-	for start > max(done, i-window) && r.text[start-1] > ' ' {
-		start--
-	}
-	for end < min(len(r.text), i+window) && (r.text[end] > ' ') {
-		end++
-	}
+	start := r.blankBefore(i, max(done, i-window))
+	end := r.blankBehind(i, min(len(r.text), i+window))
 	for start < i && !utf8.RuneStart(r.text[start]) {
 		start++
 	}
@@ -87,7 +82,7 @@ func (r *reader) chunk(done, i int, v visitor) int {
 	if end <= i {
 		return i + 1
 	}
-	if end = max(end, i+1); isAddress(r.text[start:end]) {
+	if end = max(end, i+1); r.mayBeAddress(start, end) && isAddress(r.text[start:end]) {
 		return end
 	}
 	r.units = appendUnits(r.units[:0], r.text, start, end)
@@ -96,11 +91,68 @@ func (r *reader) chunk(done, i int, v visitor) int {
 	return end
 }
 
-// isAddress reports whether a chunk is a mention, a URL or an e-mail address.
-func isAddress(s []byte) bool {
+// overriding begins text that is written from right to left.
+const overriding = "\u202e"
+
+// blankBefore returns the first byte that is not a blank or a control of those
+// that end before i, but not before least.
+func (r *reader) blankBefore(i, least int) int {
+	for k := (i - 1) >> 6; k >= 0 && k >= least>>6; k-- {
+		m := r.masks[k].blank
+		if k == i>>6 {
+			m &= 1<<(i&63) - 1
+		}
+		if m != 0 {
+			return max(least, k<<6+bits.Len64(m))
+		}
+	}
+	return least
+}
+
+// blankBehind returns the first blank or control from i on, but not behind most.
+func (r *reader) blankBehind(i, most int) int {
+	for k := i >> 6; k<<6 < most; k++ {
+		m := r.masks[k].blank
+		if k == i>>6 {
+			m &= ^uint64(0) << (i & 63)
+		}
+		if m != 0 {
+			return min(most, k<<6+bits.TrailingZeros64(m))
+		}
+	}
+	return most
+}
+
+// mayBeAddress reports whether isAddress has something to look for in the bytes
+// start..end: an @, a slash or www.
+func (r *reader) mayBeAddress(start, end int) bool {
+	for k := start >> 6; k<<6 < end; k++ {
+		m := r.masks[k].at | r.masks[k].slash
+		if k == start>>6 {
+			m &= ^uint64(0) << (start & 63)
+		}
+		if k == end>>6 {
+			m &= 1<<(end&63) - 1
+		}
+		if m != 0 {
+			return true
+		}
+	}
+	s := pastOpening(r.text[start:end])
+	return len(s) > 0 && s[0] == 'w'
+}
+
+// pastOpening returns s without the punctuation that may stand before an address.
+func pastOpening(s []byte) []byte {
 	for len(s) > 0 && (s[0] == '(' || s[0] == '"' || s[0] == '.' || s[0] == '\'' || s[0] == '-' || s[0] == ':') {
 		s = s[1:]
 	}
+	return s
+}
+
+// isAddress reports whether a chunk is a mention, a URL or an e-mail address.
+func isAddress(s []byte) bool {
+	s = pastOpening(s)
 	if len(s) > 1 && s[0] == '@' && wordByte(s[1]) {
 		return true
 	}

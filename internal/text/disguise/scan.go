@@ -209,8 +209,8 @@ func (b *block) load(m *masks, prev *block, text []byte, base int) {
 	if i := base + 63; m.cyr>>63 == 1 && i+3 < len(text) && text[i] == text[i+2] && text[i+1] == text[i+3] {
 		b.pair2 |= 1 << 63
 	}
-	for others := m.high &^ (m.more | m.cyr); others != 0; others &= others - 1 {
-		b.char(text, base, base+bits.TrailingZeros64(others))
+	if others := m.high &^ (m.more | m.cyr); others != 0 {
+		b.chars(text, base, others)
 	}
 }
 
@@ -245,35 +245,48 @@ func (m *masks) mayBeURL(text []byte, base int, inURL bool) bool {
 	return inURL || m.slash&(m.slash<<1) != 0 || m.slash&1 != 0 && base > 0 && text[base-1] == '/'
 }
 
-// char classifies the character at i, which is neither ASCII nor begins with D0
-// or D1.
-func (b *block) char(text []byte, base, i int) {
-	at := i - base
-	r, size := runeAt(text, i, len(text))
-	class := classOf(r)
-	if class == 0 {
-		if r >= 0x1F1E6 && r <= 0x1F1FF && regional(text[i+size:]) && regional(text[min(i+2*size, len(text)):]) {
-			b.odd |= 1 << at
+// chars classifies the characters that begin at the bits of starts, which are
+// neither ASCII nor begin with D0 or D1.
+func (b *block) chars(text []byte, base int, starts uint64) {
+	word, odd, spill := uint64(0), uint64(0), uint64(0)
+	for ; starts != 0; starts &= starts - 1 {
+		at := bits.TrailingZeros64(starts)
+		i := base + at
+		x := wordAt(text, i)
+		page, low, size := pageOf(x)
+		class := uint8(inWord) // letters of Han, and tags
+		if page < tableLimit>>6 {
+			class = classes.inPage(page, low)
 		}
-		return
+		if class == 0 {
+			if page == regionals && low >= 0x26 && regional(text[i+size:]) && regional(text[min(i+2*size, len(text)):]) {
+				odd |= 1 << at
+			}
+			continue
+		}
+		all := (uint64(1)<<size - 1) << at
+		if class&inWord != 0 {
+			word |= all
+			spill = (uint64(1)<<size - 1) >> (64 - at)
+			if (x^x>>(8*size&63))<<((64-8*size)&63) == 0 && repeats(text[i:], size) {
+				odd |= 1 << at
+			}
+		}
+		if class != inWord {
+			b.classified(text, i, at, size, class, all)
+		}
 	}
-	all := (uint64(1)<<size - 1) << at
-	beyond := (uint64(1)<<size - 1) >> (64 - at)
-	if class&inWord != 0 {
-		b.word |= all
-		b.spill.word = beyond
-		if repeats(text[i:], size) {
-			b.odd |= 1 << at
-		}
-		if class == inWord {
-			return // nearly always: a letter of a script that has no look-alikes
-		}
-	}
-	b.classified(text, i, at, size, class, all, beyond)
+	b.word |= word
+	b.odd |= odd
+	b.spill.word |= spill
 }
 
-// classified is char for the classes that are not of all words.
-func (b *block) classified(text []byte, i, at, size int, class uint8, all, beyond uint64) {
+// regionals is the page of the regional indicators, which begin at its rune 0x26.
+const regionals = 0x1F1C0 >> 6
+
+// classified is chars for a character of a class that not all words have.
+func (b *block) classified(text []byte, i, at, size int, class uint8, all uint64) {
+	beyond := (uint64(1)<<size - 1) >> (64 - at)
 	if class&isMark != 0 {
 		b.more |= all
 	}

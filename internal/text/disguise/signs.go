@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/text/fold"
 )
@@ -12,10 +13,17 @@ import (
 const (
 	unseen   = 1 << iota // it is removed, and is not a combining mark
 	replaced             // it becomes something else than itself in lower case
+	joins                // it makes emoji where it stands behind one
 )
 
 // effects holds what folding does to the characters below tableLimit.
-var effects = newByteTable(effectOf)
+var effects = newByteTable(func(r rune) uint8 {
+	e := effectOf(r)
+	if r == 0x200D || r == 0xFE0E || r == 0xFE0F {
+		e |= joins
+	}
+	return e
+})
 
 func effectOf(r rune) uint8 {
 	f, fate := fold.Rune(r)
@@ -30,6 +38,15 @@ func effectOf(r rune) uint8 {
 		return 0
 	}
 	return replaced
+}
+
+// effectBeyond is the effect of a rune from tableLimit on.
+func effectBeyond(r rune) uint8 {
+	e := effectOf(r)
+	if r >= 0xE0020 && r <= 0xE007F {
+		e |= joins
+	}
+	return e
 }
 
 // Hidden returns how many characters of text nobody sees (default ignorables,
@@ -48,22 +65,25 @@ func Hidden(text []byte) (invisible int, distance float32) {
 				continue
 			}
 		}
-		r, size := runeAt(text, i, len(text))
+		page, low, size := uint64(0), uint64(text[i]), 1
+		if text[i] >= utf8.RuneSelf {
+			page, low, size = pageOf(wordAt(text, i))
+		} else if low >= 64 {
+			page, low = 1, low-64
+		}
 		i += size
 		var e uint8
-		switch {
-		case r < 0x2000:
-			e = effects.at(r)
-		case emoji && (r == 0x200D || r == 0xFE0F || r == 0xFE0E || r >= 0xE0020 && r <= 0xE007F):
-			continue
-		case r < tableLimit:
-			e = effects.at(r)
-		default:
-			e = effectOf(r)
+		if page < tableLimit>>6 {
+			e = effects.inPage(page, low)
+		} else {
+			e = effectBeyond(rune(page<<6 | low))
 		}
-		emoji = r >= 0x2100 && e == 0
+		if emoji && e&joins != 0 {
+			continue
+		}
+		emoji = page >= 0x2100>>6 && e == 0
 		invisible += int(e & unseen)
-		changed += int(e >> 1)
+		changed += int(e >> 1 & 1)
 	}
 	if changed == 0 {
 		return invisible, 0
