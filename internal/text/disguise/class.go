@@ -211,10 +211,7 @@ func (s *scanner) stranger(text []byte, i int) bool {
 		if i == len(text) {
 			return n > minLetters
 		}
-		r, size := rune(text[i]), 1
-		if r >= utf8.RuneSelf {
-			r, size = utf8.DecodeRune(text[i:])
-		}
+		r, size := runeAt(text, i, len(text))
 		if !strict(r) {
 			return n > minLetters && !(r < utf8.RuneSelf && wordByte(byte(r))) && !(r >= utf8.RuneSelf && classOf(r)&inWord != 0)
 		}

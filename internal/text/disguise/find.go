@@ -146,6 +146,7 @@ type look struct {
 	doubled         bool // all letters are there twice in a row
 	traits          traits
 	kinds           kind.Set // of its characters
+	most            uint32   // equal letters in a row
 }
 
 // survey looks at a word.
@@ -172,7 +173,7 @@ func survey(u []unit) (s look) {
 			doubled++
 		}
 	}
-	s.traits, s.kinds = all, kinds
+	s.traits, s.kinds, s.most = all, kinds, most
 	s.inside, s.turned, s.strict = all&isBetween != 0, all&isTurned != 0, all&loose == 0
 	s.script, s.mixed = scriptsOf(u, all)
 	s.doubled = doubled == len(u)

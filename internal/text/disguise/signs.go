@@ -42,11 +42,10 @@ func effectOf(r rune) uint8 {
 
 // effectBeyond is the effect of a rune from tableLimit on.
 func effectBeyond(r rune) uint8 {
-	e := effectOf(r)
 	if r >= 0xE0020 && r <= 0xE007F {
-		e |= joins
+		return replaced | joins // tags
 	}
-	return e
+	return effectOf(r)
 }
 
 // Hidden returns how many characters of text nobody sees (default ignorables,

@@ -26,11 +26,11 @@ type Viewer struct {
 }
 
 // edit is that text[start:end] is replaced by buf[from:middle] in the skeleton
-// view and by buf[middle:to] in the squeezed one. With same, the skeleton view has
+// view and by buf[second:to] in the squeezed one. With same, the skeleton view has
 // there what folding makes of the text, and folds it together with what is around.
 type edit struct {
-	start, end, from, middle, to int
-	same                         bool
+	start, end, from, middle, second, to int
+	same                                 bool
 }
 
 // Read reads a text, valid UTF-8, and reports whether one of the views differs
@@ -82,7 +82,7 @@ func (v *Viewer) write(dst []byte, squeezed bool) []byte {
 		}
 		dst = appendFolded(dst, v.text[at:e.start])
 		if squeezed {
-			dst = append(dst, v.buf[e.middle:e.to]...)
+			dst = append(dst, v.buf[e.second:e.to]...)
 		} else {
 			dst = append(dst, v.buf[e.from:e.middle]...)
 		}
@@ -196,7 +196,7 @@ func (v *Viewer) squeeze(u []unit, s *look, start, end int) bool {
 	}
 	if changed {
 		v.buf = out
-		v.edits = append(v.edits, edit{start, end, from, from, len(out), true})
+		v.edits = append(v.edits, edit{start, end, from, from, from, len(out), true})
 	}
 	return true
 }
@@ -209,30 +209,54 @@ func isKey(c byte) bool {
 // edit notes what is written for a word whose letters are of the script to.
 func (v *Viewer) edit(u []unit, s *look, whole kind.Set, to script, start, end int) {
 	e := edit{start: start, end: end, from: len(v.buf)}
-	v.old = fold.Append(v.old[:0], v.text[start:end])
+	changed := false
 	if whole&kind.Spaced != 0 {
-		v.buf = append(v.buf, v.old...)
+		v.buf = fold.Append(v.buf, v.text[start:end])
 	} else {
-		for i := range u {
-			v.put(&u[i], to, false, false)
-		}
+		changed = v.skeleton(u, to)
 	}
 	e.middle = len(v.buf)
 	doubled := s.doubled && len(u) >= minLetters
-	number := whole&kind.Spaced == 0 && (s.letters < minLetters || amount(u, s))
-	apart := s.inside && spelled(u)
-	for i := range u {
-		if apart && i&1 == 1 {
-			continue
+	if whole&kind.Spaced == 0 && s.traits&(isNumber|isBetween) == 0 && s.most < 3 && !doubled {
+		e.second, e.to = e.from, e.middle // there is nothing to squeeze
+	} else {
+		e.second = e.middle
+		number := whole&kind.Spaced == 0 && (s.letters < minLetters || amount(u, s))
+		apart := s.inside && spelled(u)
+		for i := range u {
+			if apart && i&1 == 1 {
+				continue
+			}
+			r, n := u[i].reading(to, !number && inside(u, i)), u[i].count
+			if n >= 3 || doubled {
+				n = 1
+			}
+			v.put(r, n)
 		}
-		v.put(&u[i], to, !number && inside(u, i), u[i].count >= 3 || doubled)
+		e.to = len(v.buf)
 	}
-	e.to = len(v.buf)
-	if bytes.Equal(v.old, v.buf[e.from:e.middle]) && bytes.Equal(v.old, v.buf[e.middle:e.to]) {
-		v.buf = v.buf[:e.from]
-		return
+	// Where a letter is written as another one, folding does not write that in its
+	// place: the views differ, and need not be compared.
+	if !changed {
+		v.old = fold.Append(v.old[:0], v.text[start:end])
+		if bytes.Equal(v.old, v.buf[e.from:e.middle]) && bytes.Equal(v.old, v.buf[e.second:e.to]) {
+			v.buf = v.buf[:e.from]
+			return
+		}
 	}
 	v.edits = append(v.edits, e)
+}
+
+// skeleton writes units as letters of a script where they may be some, and reports
+// whether one is written otherwise than folding does.
+func (v *Viewer) skeleton(u []unit, to script) (changed bool) {
+	for i := range u {
+		c := &u[i]
+		r := c.reading(to, false)
+		changed = changed || r != c.folded
+		v.put(r, c.count)
+	}
+	return changed
 }
 
 // majority returns the script that the word's letters are written in: that of
@@ -292,26 +316,15 @@ func inside(u []unit, i int) bool {
 	return u[i].form == digit || i > 0 && i+1 < len(u) && u[i-1].writes() && u[i+1].writes()
 }
 
-// put writes a unit, as a letter of a script where it may be one. With leet,
-// digits and symbols are written as letters too; with once, several equal
-// characters as one.
-func (v *Viewer) put(c *unit, to script, leet, once bool) {
-	r, n := c.reading(to, leet), int(c.count)
-	if once {
-		n = 1
-	}
-	if r < utf8.RuneSelf {
-		for range n {
-			v.buf = append(v.buf, byte(r))
-		}
-		return
-	}
-	for range n {
+// put writes a rune n times.
+func (v *Viewer) put(r rune, n uint32) {
+	for ; n > 0; n-- {
 		v.buf = utf8.AppendRune(v.buf, r)
 	}
 }
 
-// reading returns what the unit is written as.
+// reading returns what the unit is written as: a letter of a script where it may
+// be one. With leet, digits and symbols are written as letters too.
 func (c *unit) reading(to script, leet bool) rune {
 	r := c.folded
 	switch {
