@@ -195,6 +195,9 @@ func appendRare(u []unit, base int, r rune, start, end uint32, kinds kind.Set) [
 		}
 		return u
 	case fold.One:
+		if folded == r && glyphOf(r) == 0 {
+			return append(u, unit{folded: r, start: start, end: end, count: 1, form: hard, kinds: kinds, r: r, key: r}) // nearly always
+		}
 		return push(u, base, unit{folded: folded, start: start, end: end, count: 1, kinds: kinds | widthOf(r, folded)}, r)
 	}
 	for _, x := range appendLong(nil, r, unit{count: 1}) {

@@ -82,16 +82,17 @@ func (f *Finder) word(u []unit, whole kind.Set, edges bool) {
 	if short(u) {
 		return
 	}
-	g := f.glimpse(u, whole)
-	if g.candidates {
-		if s := survey(u); !s.plain || whole != 0 {
-			f.try(u, whole, &s, &g)
-		}
+	s := survey(u)
+	if s.plain && whole == 0 {
+		return
 	}
-	if g.turned {
+	if g := f.glimpse(u, whole, &s); g.candidates {
+		f.try(u, whole, &s, &g)
+	}
+	if s.turned {
 		f.upsideDown(u, whole)
 	}
-	if !g.inside || edges || whole&kind.Spaced != 0 {
+	if !s.inside || edges || whole&kind.Spaced != 0 {
 		return // with edges, the parts are those of the word without
 	}
 	// The parts between symbols, by themselves.
@@ -113,10 +114,12 @@ func (f *Finder) part(u []unit, whole kind.Set) {
 	if short(u) {
 		return
 	}
-	if g := f.glimpse(u, whole); g.candidates {
-		if s := survey(u); !s.plain {
-			f.try(u, whole, &s, &g)
-		}
+	s := survey(u)
+	if s.plain {
+		return
+	}
+	if g := f.glimpse(u, whole, &s); g.candidates {
+		f.try(u, whole, &s, &g)
 	}
 }
 
@@ -317,24 +320,17 @@ type glimpse struct {
 	candidates    bool
 	with, without uint32 // the words whose key is that of the letters, with and without symbols; or 0
 	masked        uint32 // those that its ends and length fit, where it is masked
-	turned        bool   // see look
-	inside        bool
 }
 
 // glimpse looks a word up by the keys of its letters.
-func (f *Finder) glimpse(u []unit, whole kind.Set) (g glimpse) {
-	var all traits
-	for i := range u {
-		all |= u[i].traits
-	}
-	g.turned, g.inside = all&isTurned != 0, all&isBetween != 0
+func (f *Finder) glimpse(u []unit, whole kind.Set, s *look) (g glimpse) {
 	if len(u) > maxRuns {
 		return g
 	}
 	if whole&kind.Spaced != 0 {
 		f.joined = join(f.joined[:0], u)
 		u = f.joined
-	} else if all&isMasking != 0 {
+	} else if s.masks > 0 {
 		g.masked = f.maskedChain(u)
 	}
 	with, without, differ := keys(u)
@@ -455,8 +451,8 @@ func (f *Finder) upsideDown(u []unit, whole kind.Set) {
 			c.kinds |= kind.UpsideDown
 		}
 	}
-	if g := f.glimpse(f.turned, whole); g.candidates {
-		s := survey(f.turned)
+	s := survey(f.turned)
+	if g := f.glimpse(f.turned, whole, &s); g.candidates {
 		f.try(f.turned, whole|kind.UpsideDown, &s, &g)
 	}
 }
