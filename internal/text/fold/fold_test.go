@@ -158,8 +158,8 @@ func checkOffsets(t *testing.T, in, folded []byte) {
 	t.Helper()
 	var o Offsets
 	o.Build(in)
-	if !bytes.Equal(o.Folded(), folded) {
-		t.Fatalf("%+q: offsets are for %+q, want %+q", in, o.Folded(), folded)
+	if start, end := o.Span(0, uint32(len(folded))+1); start != 0 || end != 0 {
+		t.Fatalf("%+q: bytes behind the folded text %+q map to %d..%d", in, folded, start, end)
 	}
 	last := uint32(0)
 	for i := range folded {
@@ -177,6 +177,43 @@ func checkOffsets(t *testing.T, in, folded []byte) {
 			t.Fatalf("%+q: byte %d maps to %+q, which folds to %+q", in, i, in[start:end], part)
 		}
 		last = start
+	}
+}
+
+// TestPieces holds the map of a text that is cut into pieces against that of the
+// whole.
+func TestPieces(t *testing.T) {
+	pieces := []string{
+		" ", "  ", "word ", "é", "ﷺ", "ﾊﾟ", "\u3099", " \u0301", "か\u3099 ", "1\u20e3", " \u20e3", "👩\u200d ", "👩\u200d👩", "\u00a0", "\u200b", "\u0e38\u0e48\u0e38 ", "\u094d",
+		"\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "漢字 ",
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 200 {
+		var in []byte
+		for few, n := 1+r.IntN(len(pieces)), 1+r.IntN(6000); len(in) < n; {
+			in = append(in, pieces[r.IntN(few)]...)
+		}
+		var whole, cut Offsets
+		whole.Build(in)
+		whole.pieces = append(whole.pieces, piece{src: uint32(len(in))})
+		whole.load(0)
+		whole.pieces[1].folded = uint32(len(whole.folded))
+		cut.Build(in)
+		folded := Append(nil, in)
+		if !bytes.Equal(folded, whole.folded) {
+			t.Fatalf("%+q: folded as a whole %+q, want %+q", in, whole.folded, folded)
+		}
+		for range 300 {
+			from := uint32(r.IntN(len(folded) + 1))
+			to := from + uint32(r.IntN(20))
+			if r.IntN(10) == 0 {
+				to = from + uint32(r.IntN(len(folded)))
+			}
+			a, b := cut.Span(from, to)
+			if c, d := whole.Span(from, to); a != c || b != d {
+				t.Fatalf("%+q: bytes %d..%d map to %d..%d, as a whole to %d..%d", in, from, to, a, b, c, d)
+			}
+		}
 	}
 }
 

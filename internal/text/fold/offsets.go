@@ -1,6 +1,7 @@
 package fold
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 	"unicode/utf8"
@@ -11,34 +12,128 @@ import (
 // Offsets maps the bytes of a folded text to the bytes of the original that
 // they come from. It is made again for each text that is asked for, and keeps
 // its memory between them. The zero value is ready.
+//
+// A long text is mapped piece by piece, as it is asked for: texts are cut before
+// blanks, since nothing is composed with a blank, nor makes a sequence over one.
 type Offsets struct {
-	same   bool // each byte comes from the one at its place: no table
+	src    []byte
+	same   bool    // each byte comes from the one at its place: no table
+	pieces []piece // those up to what was asked for, and where the next one begins
+	loaded int     // the piece that folded and places are of, or -1
 	folded []byte
-	places []place // by folded byte
+	places []place // by byte of folded
 }
 
-// place is where a folded byte comes from.
+// pieceSize is the least size of a piece that is not the last, in bytes.
+const pieceSize = 1 << 10
+
+// piece is where a piece begins.
+type piece struct{ src, folded uint32 }
+
+// place is where a folded byte comes from, in its piece.
 type place struct {
 	start, end uint32 // of the original characters
 	marks      uint32 // end of the removed marks that follow, or 0
 }
 
-// Build folds src, character by character, and maps the result.
+// Build takes a text, which must not change until the next Build.
 func (o *Offsets) Build(src []byte) {
-	o.folded, o.places = o.folded[:0], o.places[:0]
-	if o.same = isASCII(src); o.same {
-		o.folded = Append(o.folded, src)
-		return
+	o.src, o.same = src, isASCII(src)
+	o.pieces, o.loaded = append(o.pieces[:0], piece{}), -1
+}
+
+// Span returns the original bytes start..end that the folded bytes from..to
+// come from: whole characters, with the combining marks behind the last one.
+// The folded form of that span is the folded bytes asked for, unless these
+// begin or end within the expansion of one character, such as of a ligature:
+// then it has them within it, or within an emoji sequence. An empty or impossible range gives 0, 0.
+func (o *Offsets) Span(from, to uint32) (start, end uint32) {
+	switch {
+	case from >= to:
+		return 0, 0
+	case o.same && int(to) > len(o.src):
+		return 0, 0
+	case o.same:
+		return from, to
 	}
-	o.folded = slices.Grow(o.folded, Room(len(src)))
-	o.places = slices.Grow(o.places, Room(len(src)))
+	k := o.find(to - 1)
+	if k < 0 {
+		return 0, 0
+	}
+	first, p := o.place(o.find(from), from)
+	last, q := o.place(k, to-1)
+	return p.src + first.start, q.src + max(last.end, last.marks)
+}
+
+// find returns the piece that has a byte of the folded text; -1 for none.
+func (o *Offsets) find(i uint32) int {
+	for i >= o.pieces[len(o.pieces)-1].folded {
+		if !o.next() {
+			return -1
+		}
+	}
+	// The last piece that begins at i or before; one that is empty is not it.
+	k, _ := slices.BinarySearchFunc(o.pieces, i, func(p piece, i uint32) int {
+		if p.folded <= i {
+			return -1
+		}
+		return 1
+	})
+	return k - 1
+}
+
+// next adds a piece and reports whether there was one.
+func (o *Offsets) next() bool {
+	last := o.pieces[len(o.pieces)-1]
+	rest := o.src[last.src:]
+	if len(rest) == 0 {
+		return false
+	}
+	end := len(rest)
+	if end > pieceSize {
+		if i := bytes.IndexByte(rest[pieceSize:], ' '); i >= 0 {
+			end = pieceSize + i
+		}
+	}
+	o.pieces = append(o.pieces, piece{src: last.src + uint32(end)})
+	if k := len(o.pieces) - 2; end == len(rest) {
+		o.load(k) // it is the last one, and often the only one
+	} else {
+		o.folded, o.loaded = Append(o.folded[:0], rest[:end]), -1
+	}
+	o.pieces[len(o.pieces)-1].folded = last.folded + uint32(len(o.folded))
+	return true
+}
+
+// place returns where a byte of the folded text comes from, in its piece k.
+func (o *Offsets) place(k int, i uint32) (place, piece) {
+	if o.loaded != k {
+		o.load(k)
+	}
+	return o.places[i-o.pieces[k].folded], o.pieces[k]
+}
+
+// load folds piece k, character by character, and maps the result.
+func (o *Offsets) load(k int) {
+	src := o.src[o.pieces[k].src:o.pieces[k+1].src]
+	o.loaded = k
+	o.folded = slices.Grow(o.folded[:0], Room(len(src)))
+	o.places = slices.Grow(o.places[:0], Room(len(src)))
 	for i := 0; i < len(src); {
 		r, size := utf8.DecodeRune(src[i:])
 		before, first := len(o.folded), len(o.folded)
 		next := uint32(i + size)
 		e, identity := lookup(r)
 		switch {
-		case !identity && e < entry.IsLong && entry.Length(e) > 0:
+		case identity:
+			// Fast path: its own form.
+			o.folded = append(o.folded, src[i:next]...)
+			for range size {
+				o.places = append(o.places, place{start: uint32(i), end: next})
+			}
+			i += size
+			continue
+		case e < entry.IsLong && entry.Length(e) > 0:
 			// Fast path: a short form.
 			n := entry.Length(e)
 			o.folded = append(o.folded, byte(e), byte(e>>8), byte(e>>16))[:before+n]
@@ -46,14 +141,14 @@ func (o *Offsets) Build(src []byte) {
 			o.places = append(o.places, p, p, p)[:before+n]
 			i += size
 			continue
-		case identity || e < entry.IsLong || e&entry.IsComposing == 0:
+		case e < entry.IsLong || e&entry.IsComposing == 0:
 			// What is there already does not change.
 			o.folded, _ = one(o.folded, 0, src, i)
 		default:
 			o.folded, first = o.step(src, i)
 		}
 		if len(o.folded) == before && first == before {
-			if !identity && e&entry.IsMark != 0 && before > 0 {
+			if e&entry.IsMark != 0 && before > 0 {
 				o.places[before-1].marks = next
 			}
 		}
@@ -116,21 +211,5 @@ func (o *Offsets) cover(first, before int, from, next uint32) {
 	}
 }
 
-// Folded returns the folded text, valid until the next Build.
-func (o *Offsets) Folded() []byte { return o.folded }
-
-// Span returns the original bytes start..end that the folded bytes from..to
-// come from: whole characters, with the combining marks behind the last one.
-// The folded form of that span is the folded bytes asked for, unless these
-// begin or end within the expansion of one character, such as of a ligature:
-// then it has them within it, or within an emoji sequence. An empty or impossible range gives 0, 0.
-func (o *Offsets) Span(from, to uint32) (start, end uint32) {
-	if from >= to || int(to) > len(o.folded) {
-		return 0, 0
-	}
-	if o.same {
-		return from, to
-	}
-	last := &o.places[to-1]
-	return o.places[from].start, max(last.end, last.marks)
-}
+// Folded returns the folded text, made anew by each call.
+func (o *Offsets) Folded() []byte { return Append(nil, o.src) }
