@@ -25,6 +25,7 @@ const maxCandidates = 64
 // the zero value is ready.
 type Finder struct {
 	reader
+	aligner
 	set    *Set
 	hits   []Hit
 	turned []unit
@@ -140,7 +141,7 @@ func short(u []unit) bool {
 type look struct {
 	letters, digits int
 	inside          bool // there are symbols
-	masks           int
+	masked          bool // there are masks
 	turned          bool // there are turned letters
 	plain           bool // nothing can be hidden in it
 	script          script
@@ -156,32 +157,22 @@ type look struct {
 func survey(u []unit) (s look) {
 	var all traits
 	var kinds kind.Set
-	most, doubled := uint32(0), 0
+	most, least := uint32(0), uint32(2)
 	for i := range u {
 		c := &u[i]
-		t := c.traits
+		t, n := c.traits, c.count
 		all |= t
 		kinds |= c.kinds
-		most = max(most, c.count)
-		if t&(isLetter|isEnclosed) != 0 {
-			s.letters += int(c.count)
-		}
-		if t&isNumber != 0 {
-			s.digits += int(c.count)
-		}
-		if t&isMasking != 0 {
-			s.masks += int(c.count)
-		}
-		if c.count == 2 {
-			doubled++
-		}
+		most, least = max(most, n), min(least, n)
+		s.letters += int(n & -uint32((t/isLetter|t/isEnclosed)&1))
+		s.digits += int(n & -uint32(t/isNumber&1))
 	}
 	s.traits, s.kinds, s.most = all, kinds, most
 	s.inside, s.turned, s.strict = all&isBetween != 0, all&isTurned != 0, all&loose == 0
 	s.script, s.mixed = scriptsOf(u, all)
-	s.doubled = doubled == len(u)
+	s.masked, s.doubled = all&isMasking != 0, most == 2 && least == 2
 	s.plain = all&outstanding == 0 && most < 3 && kinds&kind.Entity == 0 && !s.mixed && !s.strict &&
-		!(s.doubled && doubled >= minLetters)
+		!(s.doubled && len(u) >= minLetters)
 	return s
 }
 
@@ -330,7 +321,7 @@ func (f *Finder) glimpse(u []unit, whole kind.Set, s *look) (g glimpse) {
 	if whole&kind.Spaced != 0 {
 		f.joined = join(f.joined[:0], u)
 		u = f.joined
-	} else if s.masks > 0 {
+	} else if s.masked {
 		g.masked = f.maskedChain(u)
 	}
 	with, without, differ := keys(u)
@@ -372,7 +363,7 @@ func (f *Finder) candidates(u []unit, whole kind.Set, s *look, w uint32) {
 	for n := 0; w != 0 && n < maxCandidates; n++ {
 		word := f.set.letters(w)
 		f.steps += len(u)
-		if kinds, ok := verify(u, word); ok && f.honest(kinds|whole, s, word) {
+		if kinds, ok := f.verify(u, word); ok && f.honest(kinds|whole, s, word) {
 			f.emit(w, u, kinds|whole)
 		}
 		w = f.set.words[w].next

@@ -80,7 +80,7 @@ func (f *Finder) lettersStandFor(u []unit, w uint32, kinds *kind.Set) bool {
 		return false
 	}
 	s, word := survey(f.beside), f.set.letters(w)
-	k, ok := verify(f.beside, word)
+	k, ok := f.verify(f.beside, word)
 	if !ok || !f.honest(k|kind.Spaced, &s, word) {
 		return false
 	}
@@ -111,8 +111,8 @@ func (f *Finder) standsFor(from, to int, w uint32, kinds *kind.Set) bool {
 		return false
 	}
 	word := f.set.letters(w)
-	k, ok := verify(u, word)
-	if !ok && s.masks > 0 {
+	k, ok := f.verify(u, word)
+	if !ok && s.masked {
 		k, ok = verifyMasked(u, word)
 	}
 	if !ok || k&^kind.Trivial != 0 && !f.honest(k, &s, word) {

@@ -197,7 +197,7 @@ func (b *Builder) Build() *Set {
 	}
 	size := bits.Len(uint(3 * len(s.words))) // two keys a word: at most two of three are taken
 	s.slots, s.shift = make([]slot, 1<<size), uint(64-size)
-	s.filter = make([]uint64, 1<<max(size+1, 12)/64)
+	s.filter = make([]uint64, 1<<max(size+2, 12)/64)
 	for w := len(s.words) - 1; w > 0; w-- { // so that chains are in the order of the words
 		if s.first[w] == s.first[w+1] {
 			continue

@@ -15,11 +15,11 @@ import (
 // It is a search over the places that the runs before may end at, which are
 // bits of a word, so its time is bounded by the runs, times the units, times
 // the units that one run takes.
-func verify(u []unit, word []rune) (kind.Set, bool) {
-	if len(u) > maxRuns {
+func (a *aligner) verify(u []unit, word []rune) (kind.Set, bool) {
+	if len(u) > maxRuns || !u[0].mayBegin(word[0]) || !u[len(u)-1].mayBegin(word[len(word)-1]) {
 		return 0, false
 	}
-	if k, ok := align(u, word, false); ok {
+	if k, ok := a.align(u, word, false); ok {
 		return k, true
 	}
 	count := 0
@@ -29,12 +29,24 @@ func verify(u []unit, word []rune) (kind.Set, bool) {
 	if count < 2*len(word) {
 		return 0, false
 	}
-	k, ok := align(u, word, true)
+	k, ok := a.align(u, word, true)
 	return k | kind.Repeated, ok
 }
 
-func align(u []unit, word []rune, doubled bool) (kind.Set, bool) {
-	var reach [maxRuns + 1]uint64 // by run: the units that it may begin at
+// mayBegin reports whether the unit, the first or the last one, may be the first or
+// the last letter of a word, or what stands before or behind it.
+func (u *unit) mayBegin(x rune) bool {
+	_, ok := u.stands(x)
+	return ok || u.passable()
+}
+
+// aligner is the scratch memory of verify.
+type aligner struct {
+	reach [maxRuns + 1]uint64 // by run: the units that it may begin at
+}
+
+func (a *aligner) align(u []unit, word []rune, doubled bool) (kind.Set, bool) {
+	reach := &a.reach
 	reach[0] = pass(u, 1)
 	runs := 0
 	for i := 0; i < len(word); runs++ {
@@ -51,7 +63,7 @@ func align(u []unit, word []rune, doubled bool) (kind.Set, bool) {
 	if reach[runs]>>len(u)&1 == 0 {
 		return 0, false
 	}
-	return trace(u, word, &reach, runs, doubled), true
+	return trace(u, word, reach, runs, doubled), true
 }
 
 func runLength(word []rune, i int) int {
