@@ -156,3 +156,16 @@ func (g *Glob) Ends() (first, last int) {
 	}
 	return first, last
 }
+
+// Size returns how many bytes a word that matches has: the least and the most.
+func (g *Glob) Size() (least, most int) {
+	for _, p := range g.parts {
+		marks := bytes.Count(p, []byte{anyChar})
+		least += len(p)
+		most += len(p) + (utf8.UTFMax-1)*marks
+	}
+	if len(g.parts) > 1 {
+		most = MaxWord
+	}
+	return least, most
+}

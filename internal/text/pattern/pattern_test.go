@@ -181,6 +181,9 @@ func compareGlob(t *testing.T, glob, word string) {
 	if first, last := g.Ends(); word != "" && g.Match([]byte(word)) && (first >= 0 && byte(first) != word[0] || last >= 0 && byte(last) != word[len(word)-1]) {
 		t.Fatalf("%q matches %q, but Ends are %d, %d", glob, word, first, last)
 	}
+	if least, most := g.Size(); g.Match([]byte(word)) && (len(word) < least || len(word) > most) {
+		t.Fatalf("%q matches %q, but its Size is %d to %d", glob, word, least, most)
+	}
 }
 
 func TestGlob(t *testing.T) {
