@@ -15,6 +15,7 @@ type globSearch struct {
 	from  int
 	globs []globTerm
 	sizes []size // by glob
+	least int    // bytes of the shortest word that one matches
 
 	firsts, lasts [256]uint8 // by byte: its number among those that globs begin and end with, or 0
 	begin         [][]uint16 // by number of the first byte, then of the last: those whose first byte is known
@@ -28,7 +29,7 @@ type size struct{ least, most int32 }
 func newGlobSearch(from int, globs []globTerm) *globSearch {
 	s := &globSearch{from: from, globs: globs}
 	nf, nl := uint8(0), uint8(0)
-	for _, g := range globs {
+	for i, g := range globs {
 		first, last := g.Ends()
 		if first >= 0 {
 			number(&s.firsts, first, &nf)
@@ -37,6 +38,9 @@ func newGlobSearch(from int, globs []globTerm) *globSearch {
 			number(&s.lasts, last, &nl)
 		}
 		least, most := g.Size()
+		if i == 0 || least < s.least {
+			s.least = least
+		}
 		s.sizes = append(s.sizes, size{int32(least), int32(most)})
 	}
 	columns := int(nl) + 1
@@ -78,7 +82,7 @@ func (s *globSearch) find(b *batch) {
 		more := true
 		for j := t.Rows[i]; j < t.Rows[i+1] && more; j++ {
 			w := word(&t.Text, i, j)
-			if len(w) == 0 || len(w) > pattern.MaxWord || !takes(&t.Text, j, false) {
+			if len(w) < max(s.least, 1) || len(w) > pattern.MaxWord || !takes(&t.Text, j, false) {
 				continue
 			}
 			for _, some := range s.candidates(w) {

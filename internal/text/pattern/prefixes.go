@@ -7,12 +7,16 @@ type Prefixes struct {
 	starts *starts
 	keys   bitmap
 	lens   []int // the places in keyLens of the lengths that are there
+	least  int   // bytes of the shortest
 }
 
 // NewPrefixes makes a set; Find reports strings by their place. None is empty.
 func NewPrefixes(strings []string) *Prefixes {
 	p := &Prefixes{starts: newStarts(strings), keys: newBitmap(len(strings))}
-	for _, s := range strings {
+	for i, s := range strings {
+		if i == 0 || len(s) < p.least {
+			p.least = len(s)
+		}
 		k := keyLen(len(s))
 		if !slices.Contains(p.lens, k) {
 			p.lens = append(p.lens, k)
@@ -25,7 +29,7 @@ func NewPrefixes(strings []string) *Prefixes {
 // Find calls hit with the place in the set and the length of each string that
 // word begins with, the longest first, until it returns false.
 func (p *Prefixes) Find(word []byte, hit func(id uint32, length int) bool) {
-	if p.mayBegin(word) {
+	if len(word) >= p.least && p.mayBegin(word) {
 		p.starts.find(word, hit)
 	}
 }
