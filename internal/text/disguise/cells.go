@@ -54,8 +54,8 @@ var cells = func() (t cellTable) {
 	return t
 }()
 
-// ascii is the cells of ASCII.
-var ascii = func() (t [utf8.RuneSelf]unit) {
+// low is the cells of the characters of one and two bytes.
+var low = func() (t [0x800]unit) {
 	for r := range t {
 		var x unit
 		t[r] = *cells.at(rune(r), &x)
@@ -118,12 +118,15 @@ func appendUnits(u []unit, text []byte, from, to int) []unit {
 	var made unit
 	u = slices.Grow(u, max(to-from, 0))
 	for i := from; i < to; {
-		if c := text[i]; c < utf8.RuneSelf && c != '&' {
-			// Fast path: ASCII, for which there is room, long forms aside.
-			n, x := len(u), &ascii[c]
-			if n > base && u[n-1].folded == x.folded && x.form != hard {
+		if c := text[i]; c < 0xE0 && c != '&' && i+1 < to {
+			// Fast path: one or two bytes, for which there is room, long forms aside.
+			wide := int(c >> 7)
+			x := &low[(int(c)+-wide&((int(c&0x1f)<<6|int(text[i+1]&0x3f))-int(c)))&0x7ff]
+			n := len(u)
+			if x.form != 0 && x.form != hard && n > base && u[n-1].folded == x.folded {
 				u[n-1].count++
-				i++
+				u[n-1].kinds |= x.kinds
+				i += 1 + wide
 				u[n-1].end = uint32(i)
 				continue
 			}
@@ -132,7 +135,7 @@ func appendUnits(u []unit, text []byte, from, to int) []unit {
 				last := &u[n]
 				*last = *x
 				last.start = uint32(i)
-				i++
+				i += 1 + wide
 				last.end = uint32(i)
 				continue
 			}

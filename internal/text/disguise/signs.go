@@ -40,6 +40,14 @@ func effectOf(r rune) uint8 {
 	return replaced
 }
 
+// narrow is effects of the characters of one or two bytes.
+var narrow = func() (t [0x800]uint8) {
+	for r := range t {
+		t[r] = effects.at(rune(r))
+	}
+	return t
+}()
+
 // effectBeyond is the effect of a rune from tableLimit on.
 func effectBeyond(r rune) uint8 {
 	if r >= 0xE0020 && r <= 0xE007F {
@@ -64,11 +72,19 @@ func Hidden(text []byte) (invisible int, distance float32) {
 				continue
 			}
 		}
-		page, low, size := uint64(0), uint64(text[i]), 1
-		if text[i] >= utf8.RuneSelf {
-			page, low, size = pageOf(wordAt(text, i))
-		} else if low >= 64 {
-			page, low = 1, low-64
+		if c := text[i]; c < 0xE0 && i+1 < len(text) {
+			// Fast path: a character of one or two bytes.
+			wide := int(c >> 7)
+			r := int(c) + -wide&((int(c&0x1f)<<6|int(text[i+1]&0x3f))-int(c))
+			e := narrow[r&0x7ff]
+			i, emoji = i+1+wide, false
+			invisible += int(e & unseen)
+			changed += int(e >> 1 & 1)
+			continue
+		}
+		page, low, size := pageOf(wordAt(text, i))
+		if text[i] < utf8.RuneSelf {
+			page, low, size = uint64(text[i])>>6, uint64(text[i])&63, 1
 		}
 		i += size
 		var e uint8

@@ -219,6 +219,10 @@ func (v *Viewer) edit(u []unit, s *look, whole kind.Set, to script, start, end i
 	doubled := s.doubled && len(u) >= minLetters
 	if whole&kind.Spaced == 0 && s.traits&(isNumber|isBetween) == 0 && s.most < 3 && !doubled {
 		e.second, e.to = e.from, e.middle // there is nothing to squeeze
+		if !changed && whole == 0 && s.kinds&kind.Entity == 0 && !s.turned && separate(v.text[start:end]) {
+			v.buf = v.buf[:e.from]
+			return
+		}
 	} else {
 		e.second = e.middle
 		number := whole&kind.Spaced == 0 && (s.letters < minLetters || amount(u, s))
@@ -250,13 +254,46 @@ func (v *Viewer) edit(u []unit, s *look, whole kind.Set, to script, start, end i
 // skeleton writes units as letters of a script where they may be some, and reports
 // whether one is written otherwise than folding does.
 func (v *Viewer) skeleton(u []unit, to script) (changed bool) {
+	out := slices.Grow(v.buf, utf8.UTFMax*len(u))
 	for i := range u {
 		c := &u[i]
-		r := c.reading(to, false)
-		changed = changed || r != c.folded
-		v.put(r, c.count)
+		r := c.folded
+		if c.glyph != 0 {
+			r = c.reading(to, false)
+			changed = changed || r != c.folded
+		}
+		switch {
+		case c.count > 1:
+			v.buf = out
+			v.put(r, c.count)
+			out = v.buf
+		case r < utf8.RuneSelf:
+			out = append(out, byte(r))
+		default:
+			out = utf8.AppendRune(out, r)
+		}
 	}
+	v.buf = out
 	return changed
+}
+
+// separate reports whether s is of characters of one or two bytes of which folding
+// makes one rune or none, without a look at the others.
+func separate(s []byte) bool {
+	for i := 0; i < len(s); i++ {
+		r := int(s[i])
+		if r >= 0xDF {
+			return false // from NKo on, whose marks are ordered
+		}
+		if r >= utf8.RuneSelf && i+1 < len(s) {
+			i++
+			r = r&0x1f<<6 | int(s[i]&0x3f)
+		}
+		if x := &low[r]; x.form == 0 && x.kinds == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // majority returns the script that the word's letters are written in: that of
@@ -280,22 +317,31 @@ func (v *Viewer) majority(u []unit, s *look) script {
 
 // mostly returns the script that most letters are of; enclosed ones are Latin.
 func mostly(u []unit) script {
-	var count [arabic + 1]int
+	var packed uint64 // lanes of 12 bits, by script: a chunk has fewer letters
+	enclosed := 0
 	for i := range u {
-		if t := u[i].traits; t&isLetter != 0 {
-			count[bits.TrailingZeros16(uint16(t))&7%len(count)] += int(u[i].count)
-		} else if t&isEnclosed != 0 {
-			count[latin] += int(u[i].count)
+		t := u[i].traits
+		packed += uint64(u[i].count) << (laneBits * bits.TrailingZeros16(uint16(t&ofScript|isLetter)))
+		if t&isEnclosed != 0 {
+			enclosed += int(u[i].count)
 		}
 	}
-	best := other
-	for sc := latin; sc <= arabic; sc++ {
-		if count[sc] > count[best] {
-			best = sc
+	best, most := other, 0
+	for sc := other; sc <= arabic; sc++ {
+		n := int(packed >> (laneBits * sc) & (1<<laneBits - 1))
+		if sc == latin {
+			n += enclosed
+		}
+		if n > most {
+			best, most = sc, n
 		}
 	}
 	return best
 }
+
+// laneBits is how many bits hold the letters of a chunk, of which each byte of
+// window to both sides is at most 6, in the longest form: U+FDFA.
+const laneBits = 12
 
 // spelled reports whether the word is single letters with symbols between them.
 func spelled(u []unit) bool {
