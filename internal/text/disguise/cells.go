@@ -120,13 +120,15 @@ func appendUnits(u []unit, text []byte, from, to int) []unit {
 	for i := from; i < to; {
 		if c := text[i]; c < 0xE0 && c != '&' && i+1 < to {
 			// Fast path: one or two bytes, for which there is room, long forms aside.
-			wide := int(c >> 7)
-			x := &low[(int(c)+-wide&((int(c&0x1f)<<6|int(text[i+1]&0x3f))-int(c)))&0x7ff]
-			n := len(u)
+			r, size := int(c), 1
+			if c >= utf8.RuneSelf {
+				r, size = int(c&0x1f)<<6|int(text[i+1]&0x3f), 2
+			}
+			n, x := len(u), &low[r&0x7ff]
 			if x.form != 0 && x.form != hard && n > base && u[n-1].folded == x.folded {
 				u[n-1].count++
 				u[n-1].kinds |= x.kinds
-				i += 1 + wide
+				i += size
 				u[n-1].end = uint32(i)
 				continue
 			}
@@ -135,7 +137,7 @@ func appendUnits(u []unit, text []byte, from, to int) []unit {
 				last := &u[n]
 				*last = *x
 				last.start = uint32(i)
-				i += 1 + wide
+				i += size
 				last.end = uint32(i)
 				continue
 			}

@@ -68,7 +68,7 @@ func (o *Offsets) Span(from, to uint32) (start, end uint32) {
 // find returns the piece that has a byte of the folded text; -1 for none.
 func (o *Offsets) find(i uint32) int {
 	for i >= o.pieces[len(o.pieces)-1].folded {
-		if !o.next() {
+		if !o.next(i) {
 			return -1
 		}
 	}
@@ -82,8 +82,9 @@ func (o *Offsets) find(i uint32) int {
 	return k - 1
 }
 
-// next adds a piece and reports whether there was one.
-func (o *Offsets) next() bool {
+// next adds a piece, on the way to byte i of the folded text, and reports whether
+// there was one.
+func (o *Offsets) next(i uint32) bool {
 	last := o.pieces[len(o.pieces)-1]
 	rest := o.src[last.src:]
 	if len(rest) == 0 {
@@ -91,13 +92,13 @@ func (o *Offsets) next() bool {
 	}
 	end := len(rest)
 	if end > pieceSize {
-		if i := bytes.IndexByte(rest[pieceSize:], ' '); i >= 0 {
-			end = pieceSize + i
+		if n := bytes.IndexByte(rest[pieceSize:], ' '); n >= 0 {
+			end = pieceSize + n
 		}
 	}
 	o.pieces = append(o.pieces, piece{src: last.src + uint32(end)})
-	if k := len(o.pieces) - 2; end == len(rest) {
-		o.load(k) // it is the last one, and often the only one
+	if k := len(o.pieces) - 2; end == len(rest) || i-last.folded < pieceSize/2 {
+		o.load(k) // it is likely the one that is looked for
 	} else {
 		o.folded, o.loaded = Append(o.folded[:0], rest[:end]), -1
 	}
@@ -120,25 +121,20 @@ func (o *Offsets) load(k int) {
 	o.folded = slices.Grow(o.folded[:0], Room(len(src)))
 	o.places = slices.Grow(o.places[:0], Room(len(src)))
 	for i := 0; i < len(src); {
-		r, size := utf8.DecodeRune(src[i:])
+		e, size := lookupAt(src, i)
 		before, first := len(o.folded), len(o.folded)
 		next := uint32(i + size)
-		e, identity := lookup(r)
-		switch {
-		case identity:
+		switch p := (place{start: uint32(i), end: next}); {
+		case e == 0:
 			// Fast path: its own form.
 			o.folded = append(o.folded, src[i:next]...)
-			for range size {
-				o.places = append(o.places, place{start: uint32(i), end: next})
-			}
+			o.places = append(o.places, p, p, p, p)[:len(o.folded)]
 			i += size
 			continue
 		case e < entry.IsLong && entry.Length(e) > 0:
 			// Fast path: a short form.
-			n := entry.Length(e)
-			o.folded = append(o.folded, byte(e), byte(e>>8), byte(e>>16))[:before+n]
-			p := place{start: uint32(i), end: next}
-			o.places = append(o.places, p, p, p)[:before+n]
+			o.folded = append(o.folded, byte(e), byte(e>>8), byte(e>>16))[:before+entry.Length(e)]
+			o.places = append(o.places, p, p, p)[:len(o.folded)]
 			i += size
 			continue
 		case e < entry.IsLong || e&entry.IsComposing == 0:
@@ -170,6 +166,19 @@ func isASCII(src []byte) bool {
 		seen |= uint64(b) | controls(uint64(b)|blanks)
 	}
 	return seen&highs == 0
+}
+
+// lookupAt returns the entry of the character at src[i], and its length.
+func lookupAt(src []byte, i int) (e uint32, size int) {
+	if b := src[i]; b < utf8.RuneSelf {
+		return low[b], 1
+	}
+	if i+4 <= len(src) {
+		return lookupWord(binary.LittleEndian.Uint32(src[i:]))
+	}
+	r, size := utf8.DecodeRune(src[i:])
+	e, _ = lookup(r)
+	return e, size
 }
 
 // step folds the character at src[i] and returns the folded text and the first
