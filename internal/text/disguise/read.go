@@ -82,6 +82,9 @@ func (r *reader) chunk(done, i int, v visitor) int {
 	if end <= i {
 		return i + 1
 	}
+	if end-start < minLetters && plainASCII(r.text[start:end]) {
+		return end // too short for any word, and for letters to be stretched
+	}
 	if end = max(end, i+1); r.mayBeAddress(start, end) && isAddress(r.text[start:end]) {
 		return end
 	}
@@ -265,7 +268,7 @@ func edge(u *unit, first bool) bool {
 func (r *reader) override(i int, v visitor) int {
 	start := i + len("\u202e")
 	end := start
-	for end < min(len(r.text), start+window) && r.text[end] != '\n' && !bytes.HasPrefix(r.text[end:], []byte("\u202c")) {
+	for end < min(len(r.text), start+window) && r.text[end] != '\n' && (r.text[end] != overriding[0] || !bytes.HasPrefix(r.text[end:], []byte("\u202c"))) {
 		end++
 	}
 	for end > start && end < len(r.text) && !utf8.RuneStart(r.text[end]) {

@@ -1,6 +1,7 @@
 package disguise
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"strings"
 	"unicode/utf8"
@@ -248,66 +249,70 @@ func (m *masks) mayBeURL(text []byte, base int, inURL bool) bool {
 // chars classifies the characters that begin at the bits of starts, which are
 // neither ASCII nor begin with D0 or D1.
 func (b *block) chars(text []byte, base int, starts uint64) {
-	word, odd, spill := uint64(0), uint64(0), uint64(0)
+	var word, more, digit, odd uint64
+	var letters [scripts + 1]uint64 // by script
+	var class uint8
+	at, size := 0, 0
 	for ; starts != 0; starts &= starts - 1 {
-		at := bits.TrailingZeros64(starts)
+		at = bits.TrailingZeros64(starts)
 		i := base + at
-		x := wordAt(text, i)
-		page, low, size := pageOf(x)
-		class := uint8(inWord) // letters of Han, and tags
+		var x, page, low uint64
+		if i+8 <= len(text) {
+			x = binary.LittleEndian.Uint64(text[i:])
+		} else {
+			x = wordAt(text, i)
+		}
+		page, low, size = pageOf(x)
+		class = inWord // letters of Han, and tags
 		if page < tableLimit>>6 {
 			class = classes.inPage(page, low)
 		}
-		if class == 0 {
-			if page == regionals && low >= 0x26 && regional(text[i+size:]) && regional(text[min(i+2*size, len(text)):]) {
-				odd |= 1 << at
-			}
-			continue
-		}
 		all := (uint64(1)<<size - 1) << at
-		if class&inWord != 0 {
-			word |= all
-			spill = (uint64(1)<<size - 1) >> (64 - at)
-			if (x^x>>(8*size&63))<<((64-8*size)&63) == 0 && repeats(text[i:], size) {
-				odd |= 1 << at
-			}
+		word |= all & -uint64(class/inWord&1)
+		more |= all & -uint64(class/isMark&1)
+		digit |= all & -uint64(class/isDigit&1)
+		letters[class&scripts] |= all
+		odd |= uint64(class/isOdd&1) << at
+		var found bool
+		switch {
+		case class&inWord != 0:
+			found = (x^x>>(8*size&63))<<((64-8*size)&63) == 0 && repeats(text[i:], size)
+		case class&isSymbol != 0:
+			found = touches(text, i, size)
+		case page == regionals:
+			found = low >= 0x26 && regional(text[min(i+size, len(text)):]) && regional(text[min(i+2*size, len(text)):])
 		}
-		if class != inWord {
-			b.classified(text, i, at, size, class, all)
+		if found {
+			odd |= 1 << at
 		}
 	}
-	b.word |= word
-	b.odd |= odd
-	b.spill.word |= spill
+	b.word, b.more, b.digit, b.odd = b.word|word, b.more|more, b.digit|digit, b.odd|odd
+	b.latin, b.cyr, b.alike = b.latin|letters[isLatin], b.cyr|letters[isCyrillic], b.alike|letters[isAlike]
+	if letters[isCyrillic] != 0 {
+		b.spill.cyr = 0
+	}
+	if at+size > 64 {
+		b.spill.take(class, (uint64(1)<<size-1)>>(64-at))
+	}
+}
+
+// take sets what the last character leaves, which is of a class.
+func (s *spill) take(class uint8, beyond uint64) {
+	if class&inWord != 0 {
+		s.word = beyond
+	}
+	switch class & scripts {
+	case isLatin:
+		s.latin = beyond
+	case isCyrillic:
+		s.cyr = beyond
+	case isAlike:
+		s.alike = beyond
+	}
 }
 
 // regionals is the page of the regional indicators, which begin at its rune 0x26.
 const regionals = 0x1F1C0 >> 6
-
-// classified is chars for a character of a class that not all words have.
-func (b *block) classified(text []byte, i, at, size int, class uint8, all uint64) {
-	beyond := (uint64(1)<<size - 1) >> (64 - at)
-	if class&isMark != 0 {
-		b.more |= all
-	}
-	switch class & scripts {
-	case isLatin:
-		b.latin |= all
-		b.spill.latin = beyond
-	case isCyrillic:
-		b.cyr |= all
-		b.spill.cyr = beyond
-	case isAlike:
-		b.alike |= all
-		b.spill.alike = beyond
-	}
-	if class&isDigit != 0 {
-		b.digit |= all
-	}
-	if class&isOdd != 0 || class&isSymbol != 0 && touches(text, i, size) {
-		b.odd |= 1 << at
-	}
-}
 
 // repeats reports whether the character that text begins with is there three
 // times, or twice before another that is.
