@@ -288,9 +288,6 @@ func (b *block) chars(text []byte, base int, starts uint64) {
 	}
 	b.word, b.more, b.digit, b.odd = b.word|word, b.more|more, b.digit|digit, b.odd|odd
 	b.latin, b.cyr, b.alike = b.latin|letters[isLatin], b.cyr|letters[isCyrillic], b.alike|letters[isAlike]
-	if letters[isCyrillic] != 0 {
-		b.spill.cyr = 0
-	}
 	if at+size > 64 {
 		b.spill.take(class, (uint64(1)<<size-1)>>(64-at))
 	}
