@@ -7,7 +7,7 @@ import "github.com/sluicehq/sluice/internal/text/disguise/kind"
 type traits uint16
 
 const (
-	ofOther    traits = 1 << iota // a letter by script, in the order of the scripts
+	ofOther traits = 1 << iota // a letter by script, in the order of the scripts
 	ofLatin
 	ofCyrillic
 	ofGreek
