@@ -22,6 +22,15 @@ func (b *block) chars(text []byte, base int, starts uint64) {
 		} else {
 			x = wordAt(text, i)
 		}
+		if x&0xf0 == 0xe0 && allWords>>(x&0xf)&1 == 1 {
+			// Fast path: Han and Hangul.
+			class, size = inWord, 3
+			word |= 7 << at
+			if (x^x>>24)<<40 == 0 && repeats(text[i:], 3) {
+				odd |= 1 << at
+			}
+			continue
+		}
 		page, low, size = pageOf(x)
 		class = inWord // letters of Han, and tags
 		if page < tableLimit>>6 {
@@ -52,6 +61,10 @@ func (b *block) chars(text []byte, base int, starts uint64) {
 		b.spill.take(class, (uint64(1)<<size-1)>>(64-at))
 	}
 }
+
+// allWords has a bit for each low nibble of the first bytes E4 to E9, EB and EC: their
+// characters are letters of scripts that have no look-alikes.
+const allWords = 0x1bf0
 
 // take sets what the last character leaves, which is of a class.
 func (s *spill) take(class uint8, beyond uint64) {

@@ -320,6 +320,11 @@ func TestCells(t *testing.T) {
 			}
 		}
 	}
+	for r := rune(0x1000); r < 0x10000; r++ {
+		if lead := r >> 12; allWords>>lead&1 == 1 && classOf(r) != inWord {
+			t.Errorf("%U has class %#x, not that of letters alone", r, classOf(r))
+		}
+	}
 	// What squeeze writes is one byte a letter.
 	for c := range rune(utf8.RuneSelf) {
 		if x := firstLetters[glyphOf(c)][latin]; formOf(c, glyphOf(c)) != letter && x >= utf8.RuneSelf {
