@@ -22,8 +22,8 @@ func (b *block) chars(text []byte, base int, starts uint64) {
 		} else {
 			x = wordAt(text, i)
 		}
-		if x&0xf0 == 0xe0 && allWords>>(x&0xf)&1 == 1 {
-			// Fast path: Han and Hangul.
+		if x&0xf0 == 0xe0 && uint8(x>>8) >= allWords[x&0xf] {
+			// Fast path: Han, Hangul, kana, Thai and most Indic scripts.
 			class, size = inWord, 3
 			word |= 7 << at
 			if (x^x>>24)<<40 == 0 && repeats(text[i:], 3) {
@@ -62,9 +62,10 @@ func (b *block) chars(text []byte, base int, starts uint64) {
 	}
 }
 
-// allWords has a bit for each low nibble of the first bytes E4 to E9, EB and EC: their
-// characters are letters of scripts that have no look-alikes.
-const allWords = 0x1bf0
+// allWords holds, by the low half of the first byte of a character of three, from
+// which second byte on all characters are letters of scripts that have no
+// look-alikes.
+var allWords = [16]uint8{0xa6, 0xff, 0xff, 0x82, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0xb0, 0x80, 0x80, 0x80, 0xff, 0xff}
 
 // take sets what the last character leaves, which is of a class.
 func (s *spill) take(class uint8, beyond uint64) {
