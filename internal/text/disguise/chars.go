@@ -36,6 +36,9 @@ func (b *block) chars(text []byte, base int, starts uint64) {
 		if page < tableLimit>>6 {
 			class = classes.inPage(page, low)
 		}
+		if class == 0 && page != regionals {
+			continue // emoji, punctuation
+		}
 		all := (uint64(1)<<size - 1) << at
 		word |= all & -uint64(class/inWord&1)
 		more |= all & -uint64(class/isMark&1)
