@@ -72,7 +72,7 @@ func (t *cellTable) cell(r rune) unit {
 	case fold.Mark, fold.Removed:
 		return unit{kinds: hidden(fate)}
 	}
-	made := appendLong(nil, r, unit{count: 1})
+	made := appendLong(nil, 0, r, unit{count: 1})
 	x := unit{start: uint32(len(t.many)), count: uint32(len(made))}
 	t.many = append(t.many, made...)
 	return x
@@ -205,10 +205,7 @@ func appendRare(u []unit, base int, r rune, start, end uint32, kinds kind.Set) [
 		}
 		return push(u, base, unit{folded: folded, start: start, end: end, count: 1, kinds: kinds | widthOf(r, folded)}, r)
 	}
-	for _, x := range appendLong(nil, r, unit{count: 1}) {
-		u = add(u, base, &x, start, end, kinds)
-	}
-	return u
+	return appendLong(u, base, r, unit{start: start, end: end, count: 1, kinds: kinds})
 }
 
 // add puts the unit x behind u, or adds it to the last one where that is the same
@@ -229,14 +226,16 @@ func add(u []unit, base int, x *unit, start, end uint32, kinds kind.Set) []unit 
 
 // appendLong puts the units of a rune whose folded form is several runes behind u.
 // A letter in parentheses is that letter.
-func appendLong(u []unit, r rune, x unit) []unit {
+func appendLong(u []unit, base int, r rune, x unit) []unit {
 	if g := glyphOf(r); g != 0 {
 		x.folded = r
-		return push(u, 0, x, r)
+		return push(u, base, x, r)
 	}
-	for _, c := range string(fold.AppendForm(nil, r)) {
-		x.folded = c
-		u = push(u, 0, x, c)
+	var buf [64]byte
+	for form := fold.AppendForm(buf[:0], r); len(form) > 0; {
+		c, size := utf8.DecodeRune(form)
+		form, x.folded = form[size:], c
+		u = push(u, base, x, c)
 	}
 	return u
 }

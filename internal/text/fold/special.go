@@ -45,7 +45,7 @@ func starterBefore(out []byte, base, n int) (r rune, at int) {
 	if c := out[n-1]; c < utf8.RuneSelf {
 		return rune(c), n - 1
 	}
-	at = n - 2
+	at = n - 1
 	for at > base && out[at]&0xc0 == 0x80 {
 		at--
 	}
