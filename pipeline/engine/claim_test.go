@@ -88,9 +88,9 @@ func TestClaim(t *testing.T) {
 		c.disturb(r.Int63())
 		ctx, stop := context.WithCancel(context.Background())
 		wait := c.start(ctx)
-		for moves, deadline := 0, time.Now().Add(time.Minute); !c.source.Done() && !t.Failed(); moves++ {
+		for moves, deadline := 0, time.Now().Add(patience); !c.source.Done() && !t.Failed(); moves++ {
 			if time.Now().After(deadline) {
-				t.Error("not done after a minute")
+				t.Errorf("not done after %s", patience)
 			}
 			move := 0.5
 			if moves > 25 {

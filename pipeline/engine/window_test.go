@@ -148,10 +148,10 @@ func (c *cluster) shuffle(r *rand.Rand) {
 	for _, l := range c.source.Partitions {
 		lines += len(l)
 	}
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(patience)
 	for moves := 0; !c.source.Done() && !c.t.Failed(); moves++ {
 		if time.Now().After(deadline) {
-			c.t.Error("not done after two minutes")
+			c.t.Errorf("not done after %s", patience)
 			return
 		}
 		move, done := 0.4, c.source.Records()
