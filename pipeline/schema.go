@@ -193,6 +193,16 @@ func Stored(s *arrow.Schema) *arrow.Schema {
 	return arrow.NewSchema(fields, &md)
 }
 
+// Plain returns s without metadata, as files and messages have it: no column is
+// transient any more.
+func Plain(s *arrow.Schema) *arrow.Schema {
+	fields := s.Fields()
+	for i, f := range fields {
+		fields[i] = arrow.Field{Name: f.Name, Type: f.Type, Nullable: f.Nullable}
+	}
+	return arrow.NewSchema(fields, nil)
+}
+
 // IsTransient reports whether f was marked by Transient.
 func IsTransient(f arrow.Field) bool {
 	i := f.Metadata.FindKey(MetaTransient)

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/apache/arrow/go/v15/arrow"
-
 	"github.com/sluicehq/sluice/pipeline"
 )
 
@@ -72,19 +70,10 @@ func (g *Graph) Cut(step string, into pipeline.SinkPlan, from pipeline.SourcePla
 		}
 	}
 	cutSink := Sink{Name: step, Kind: cut.Kind, Plan: into, Ports: []Port{{place[at], pipeline.Posts}}, component: cut.component}
-	cutSink.Schemas[pipeline.Posts] = lasting(cut.Out)
+	cutSink.Schemas[pipeline.Posts] = pipeline.Plain(cut.Out)
 	before.Nodes[place[at]].Out = cutSink.Schemas[pipeline.Posts]
 	before.Sinks = append(before.Sinks, cutSink)
 	return before, behind, checkSinks(before, behind)
-}
-
-// lasting returns a schema of posts of which sinks are given all columns.
-func lasting(posts *arrow.Schema) *arrow.Schema {
-	fields := make([]arrow.Field, posts.NumFields())
-	for i, f := range posts.Fields() {
-		fields[i] = arrow.Field{Name: f.Name, Type: f.Type, Nullable: f.Nullable}
-	}
-	return arrow.NewSchema(fields, nil)
 }
 
 // add adds a node to the graph.

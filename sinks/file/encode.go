@@ -17,6 +17,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/sluicehq/sluice/internal/jsonlines"
+	"github.com/sluicehq/sluice/pipeline"
 )
 
 // flushAt is the size of what is gathered before it is written.
@@ -88,14 +89,6 @@ func (l *lines) write(w io.Writer, records []arrow.Record) error {
 // plain is the schema of a file: columns without the pipeline's own metadata.
 type plain struct{ schema *arrow.Schema }
 
-func newPlain(schema *arrow.Schema) plain {
-	fields := schema.Fields()
-	for i, f := range fields {
-		fields[i] = arrow.Field{Name: f.Name, Type: f.Type, Nullable: f.Nullable}
-	}
-	return plain{arrow.NewSchema(fields, nil)}
-}
-
 // each calls write with each record as one of the plain schema.
 func (s plain) each(records []arrow.Record, write func(arrow.Record) error) error {
 	for _, rec := range records {
@@ -122,7 +115,7 @@ type stream struct {
 }
 
 func newStream(schema *arrow.Schema, compression string) (*stream, error) {
-	s := &stream{plain: newPlain(schema)}
+	s := &stream{plain: plain{pipeline.Plain(schema)}}
 	s.opts = []ipc.Option{ipc.WithSchema(s.schema)}
 	if compression == "zstd" {
 		s.opts = append(s.opts, ipc.WithZstd())
@@ -191,7 +184,7 @@ func newTable(schema *arrow.Schema, compression string) *table {
 		"none": compress.Codecs.Uncompressed, "gzip": compress.Codecs.Gzip, "zstd": compress.Codecs.Zstd,
 	}[compression]
 	return &table{
-		plain: newPlain(schema),
+		plain: plain{pipeline.Plain(schema)},
 		props: parquet.NewWriterProperties(parquet.WithCompression(codec), parquet.WithDictionaryDefault(true),
 			parquet.WithCreatedBy("sluice"), parquet.WithVersion(parquet.V2_LATEST)),
 	}
