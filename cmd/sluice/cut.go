@@ -23,7 +23,7 @@ import (
 type cut struct {
 	parts []*graph.Graph
 	step  string // the repartition step; empty without one
-	topic kafkasink.Topic
+	topic kafka.Topic
 	cfg   repartition.Config
 }
 
@@ -48,7 +48,7 @@ func cutGraph(spec *config.Spec, g *graph.Graph, log *slog.Logger) (*cut, error)
 	if err := c.connect(spec); err != nil {
 		return nil, component.Locate(err)
 	}
-	c.topic = kafkasink.Topic{Name: c.cfg.Topic, Partitions: c.cfg.Partitions, Replication: c.cfg.Replication, Retention: c.cfg.Retention}
+	c.topic = kafka.Topic{Name: c.cfg.Topic, Partitions: c.cfg.Partitions, Replication: c.cfg.Replication, Config: kafka.Retained(c.cfg.Retention)}
 	bc := pipeline.BuildContext{Pipeline: spec.Pipeline, Name: n.Name, Dir: spec.Dir, Mem: g.Mem, Logger: log.With("component", n.Name)}
 	into, err := kafkasink.NewSealed(bc, c.sink(), pipeline.Schemas{pipeline.Posts: n.Out})
 	if err != nil {
@@ -145,7 +145,10 @@ func (c *cut) makeTopic(ctx context.Context, log *slog.Logger) error {
 		made, err := c.topic.Make(ctx, kafka.Connection{Connection: c.cfg.Connection})
 		if _, again := pipeline.IsRetryable(err); !again {
 			if made {
-				log.Info("made the topic of a repartition step", "step", c.step, "topic", c.topic.Name, "partitions", c.topic.Partitions, "retention", c.topic.Retention)
+				log.Info("made the topic of a repartition step", "step", c.step, "topic", c.topic.Name, "partitions", c.topic.Partitions, "retention", c.cfg.Retention)
+			}
+			if e, other := errors.AsType[*kafka.PartitionsError](err); other {
+				err = fmt.Errorf("%w: to change their number moves keys; set partitions: %d, or another topic", err, e.Have)
 			}
 			if err != nil {
 				return fmt.Errorf("step %s: %w", c.step, err)

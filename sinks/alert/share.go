@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/apache/arrow/go/v15/arrow/memory"
@@ -84,7 +83,7 @@ func newSharing(s *Sink, mem memory.Allocator) *sharing {
 func (x *sharing) settings(producer bool, own client.ConfigMap) *client.ConfigMap {
 	c := x.at
 	c.Settings = maps.Clone(c.Settings)
-	others := ofProducer
+	others := kafka.OfProducer
 	if producer {
 		others = kafka.OfConsumer
 	}
@@ -99,16 +98,6 @@ func (x *sharing) settings(producer bool, own client.ConfigMap) *client.ConfigMa
 		x.logs.Settings(own)
 	}
 	return c.Map(defaults, own)
-}
-
-// ofProducer reports whether librdkafka has a setting for producers only.
-func ofProducer(name string) bool {
-	for _, begin := range []string{"linger.", "queue.buffering.", "compression.", "batch.", "message.send.", "retries", "transaction.", "sticky.partitioning."} {
-		if strings.HasPrefix(name, begin) {
-			return true
-		}
-	}
-	return false
 }
 
 // open makes the topics if they are not there, and begins to share.
@@ -131,56 +120,26 @@ const askTimeout = 10 * time.Second
 
 // makeTopics makes the two topics, and checks that they have one partition.
 func (x *sharing) makeTopics(ctx context.Context) error {
-	admin, err := client.NewAdminClient(x.at.Map(client.ConfigMap{"client.id": "sluice"}, client.ConfigMap{"log_level": 0}))
-	if err != nil {
-		return err
-	}
-	defer admin.Close()
-	ctx, end := context.WithTimeout(ctx, askTimeout)
-	defer end()
-	for topic, config := range map[string]map[string]string{
-		x.cfg.Topic: {"cleanup.policy": "delete", "retention.ms": strconv.FormatInt(x.cfg.Retention.Milliseconds(), 10)},
+	for _, topic := range []kafka.Topic{
+		{Name: x.cfg.Topic, Config: kafka.Retained(x.cfg.Retention)},
 		// Whoever takes over reads it all: it is cleaned often.
-		x.cfg.stateTopic(): {
+		{Name: x.cfg.stateTopic(), Config: map[string]string{
 			"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1", "segment.ms": "600000",
 			"segment.bytes": strconv.Itoa(32 << 20), "delete.retention.ms": "3600000",
-		},
+		}},
 	} {
-		if err := x.makeTopic(ctx, admin, topic, config); err != nil {
-			return fmt.Errorf("topic %s: %w", topic, err)
+		topic.Partitions, topic.Replication = 1, x.cfg.Replication
+		made, err := topic.Make(ctx, x.at)
+		if made {
+			x.s.log.Info("made a topic for alerts of several processes", "sink", x.s.name, "topic", topic.Name)
+		}
+		if _, other := errors.AsType[*kafka.PartitionsError](err); other {
+			return fmt.Errorf("%w: one process can tell only where it has 1: use another topic", err)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return nil
-}
-
-func (x *sharing) makeTopic(ctx context.Context, admin *client.AdminClient, topic string, config map[string]string) error {
-	md, err := admin.GetMetadata(&topic, false, int(askTimeout.Milliseconds()))
-	if err != nil {
-		return kafka.Classify(err)
-	}
-	switch e := md.Topics[topic].Error; e.Code() {
-	case client.ErrNoError:
-		if n := len(md.Topics[topic].Partitions); n != 1 {
-			return fmt.Errorf("it has %d partitions, and one process can tell only where it has 1: use another topic", n)
-		}
-		return nil
-	case client.ErrUnknownTopicOrPart, client.ErrUnknownTopic:
-	default:
-		return kafka.Classify(e)
-	}
-	spec := client.TopicSpecification{Topic: topic, NumPartitions: 1, ReplicationFactor: x.cfg.Replication, Config: config}
-	if x.cfg.Replication == 0 {
-		spec.ReplicationFactor = -1
-	}
-	err = kafka.CreateTopic(ctx, admin, spec)
-	var ke client.Error
-	switch {
-	case errors.As(err, &ke) && ke.Code() == client.ErrTopicAlreadyExists: // another process was first: look at it
-		return pipeline.Retryable(err)
-	case err != nil:
-		return kafka.Classify(err)
-	}
-	x.s.log.Info("made a topic for alerts of several processes", "sink", x.s.name, "topic", topic)
 	return nil
 }
 

@@ -14,7 +14,6 @@ import (
 	client "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
 	"github.com/sluicehq/sluice/internal/kafka"
-	"github.com/sluicehq/sluice/pipeline"
 )
 
 // changelog keeps a store in a compacted topic, as one message for each thing
@@ -228,43 +227,19 @@ type kept struct {
 
 // load reads the topic to its end.
 func (x *sharing) load(ctx context.Context, l *changelog) (*store, error) {
-	c, err := client.NewConsumer(x.settings(false, client.ConfigMap{
-		"group.id": x.id, "enable.auto.commit": false, "enable.partition.eof": true, "isolation.level": "read_committed", "auto.offset.reset": "error",
-	}))
+	settings := x.settings(false, client.ConfigMap{"group.id": x.id, "isolation.level": "read_committed", "auto.offset.reset": "error"})
+	have := map[string]kept{}
+	err := kafka.ReadAll(ctx, *settings, l.topic, loadTime, func(m *client.Message) {
+		if key := string(m.Key); m.Value == nil {
+			delete(have, key)
+		} else {
+			have[key] = kept{key, m.Value, m.TopicPartition.Offset}
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close() //nolint:errcheck // it has no membership and no offsets
-	if err := c.Assign([]client.TopicPartition{{Topic: &l.topic, Partition: 0, Offset: client.OffsetBeginning}}); err != nil {
-		return nil, err
-	}
-	have := map[string]kept{}
-	for deadline := time.Now().Add(loadTime); ; {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		if time.Now().After(deadline) {
-			return nil, pipeline.Retryable(fmt.Errorf("topic %s could not be read to its end within %s", l.topic, loadTime))
-		}
-		switch e := c.Poll(100).(type) {
-		case *client.Message:
-			if err := e.TopicPartition.Error; err != nil {
-				return nil, err
-			}
-			if key := string(e.Key); e.Value == nil {
-				delete(have, key)
-			} else {
-				have[key] = kept{key, e.Value, e.TopicPartition.Offset}
-			}
-			deadline = time.Now().Add(loadTime) // it is read
-		case client.PartitionEOF:
-			return restore(l, have)
-		case client.Error:
-			if kafka.Permanent(e) {
-				return nil, e
-			}
-		}
-	}
+	return restore(l, have)
 }
 
 // restore makes the store of what the topic has, in the order in which it was written.

@@ -151,7 +151,7 @@ func (x *sharing) messages(ctx context.Context, key pipeline.Key, in []pipeline.
 // it: at the same places every time, since they depend on the rows only.
 func (x *sharing) encode(rec arrow.Record, send func([]byte)) error {
 	n := rec.NumRows()
-	value, err := stream(rec)
+	value, err := kafka.EncodeArrow(rec)
 	switch {
 	case err != nil:
 		return err
@@ -161,7 +161,7 @@ func (x *sharing) encode(rec arrow.Record, send func([]byte)) error {
 	case n == 1:
 		slim := x.slim(rec)
 		defer slim.Release()
-		value, err := stream(slim)
+		value, err := kafka.EncodeArrow(slim)
 		if err == nil && len(value) > slimSize { // its ids alone: no broker takes it
 			x.s.log.Error("alerts: a detection is too large to be told of", "sink", x.s.name, "bytes", len(value))
 		} else if err == nil {
@@ -178,17 +178,6 @@ func (x *sharing) encode(rec arrow.Record, send func([]byte)) error {
 		}
 	}
 	return nil
-}
-
-// stream writes a record as an Arrow IPC stream.
-func stream(rec arrow.Record) ([]byte, error) {
-	var b bytes.Buffer
-	w := ipc.NewWriter(&b, ipc.WithSchema(rec.Schema()))
-	err := w.Write(rec)
-	if e := w.Close(); err == nil {
-		err = e
-	}
-	return b.Bytes(), err
 }
 
 // slim returns a record without what quotes the post's text: it still counts.

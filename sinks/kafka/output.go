@@ -7,7 +7,6 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
-	"github.com/apache/arrow/go/v15/arrow/ipc"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	client "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
@@ -55,11 +54,7 @@ func (o *output) init(cfg *Config, schema *arrow.Schema, tag string, sealed bool
 		o.names, o.from = append(o.names, name), append(o.from, at)
 	}
 	if cfg.Format == "arrow" {
-		fields := schema.Fields()
-		for i, f := range fields {
-			fields[i] = arrow.Field{Name: f.Name, Type: f.Type, Nullable: f.Nullable}
-		}
-		o.schema = arrow.NewSchema(fields, nil)
+		o.schema = pipeline.Plain(schema)
 		return nil
 	}
 	value := ""
@@ -142,19 +137,14 @@ func (o *output) batches(rec arrow.Record, epoch []byte, row, limit int, send fu
 }
 
 func (o *output) halves(rec arrow.Record, epoch []byte, row, limit int, send func(*client.Message) error) error {
-	var b bytes.Buffer
-	w := ipc.NewWriter(&b, ipc.WithSchema(o.schema))
-	err := w.Write(rec)
-	if e := w.Close(); err == nil {
-		err = e
-	}
+	value, err := kafka.EncodeArrow(rec)
 	if err != nil {
 		return fmt.Errorf("kafka: encoding: %w", err)
 	}
 	n := rec.NumRows()
-	if b.Len() <= limit || n < 2 {
+	if len(value) <= limit || n < 2 {
 		m := o.message(epoch, row)
-		if m.Value = b.Bytes(); o.sealed {
+		if m.Value = value; o.sealed {
 			m.Value = kafka.Seal(m.Value)
 		}
 		m.Headers = append(m.Headers, client.Header{Key: headerRows, Value: strconv.AppendInt(nil, n, 10)})

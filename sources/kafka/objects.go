@@ -129,43 +129,17 @@ func (o *objects) create(ctx context.Context, p *client.Producer) error {
 // begin to its end: it is needed only when epochs of another config are taken
 // over.
 func (o *objects) get(ctx context.Context, hash string) ([]byte, error) {
-	m := *o.settings()
-	m["group.id"], m["enable.auto.commit"], m["enable.partition.eof"] = o.topic, false, true
-	c, err := client.NewConsumer(&m)
-	if err != nil {
-		return nil, fmt.Errorf("kafka: %w", err)
-	}
-	defer c.Close() //nolint:errcheck // it has no membership and no offsets
-	begin := []client.TopicPartition{{Topic: &o.topic, Partition: 0, Offset: client.OffsetBeginning}}
-	if err := c.Assign(begin); err != nil {
-		return nil, fmt.Errorf("kafka: topic %s: %w", o.topic, err)
-	}
+	settings := *o.settings()
+	settings["group.id"] = o.topic
 	a := assembly{hash: hash}
-	for deadline := time.Now().Add(objectTimeout); ; {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		if time.Now().After(deadline) {
-			return nil, pipeline.Retryable(fmt.Errorf("kafka: topic %s could not be read to its end within %s", o.topic, objectTimeout))
-		}
-		switch e := c.Poll(100).(type) {
-		case *client.Message:
-			if err := e.TopicPartition.Error; err != nil {
-				return nil, fmt.Errorf("kafka: topic %s: %w", o.topic, kafka.Classify(err))
-			}
-			a.add(string(e.Key), e.Value)
-			deadline = time.Now().Add(objectTimeout) // it is read
-		case client.PartitionEOF:
-			if data, ok := a.whole(); ok {
-				return data, nil
-			}
-			return nil, fmt.Errorf("kafka: topic %s has not what hashes to %s: %w", o.topic, hash, fs.ErrNotExist)
-		case client.Error:
-			if kafka.Permanent(e) {
-				return nil, fmt.Errorf("kafka: topic %s: %w", o.topic, e)
-			}
-		}
+	err := kafka.ReadAll(ctx, settings, o.topic, objectTimeout, func(m *client.Message) { a.add(string(m.Key), m.Value) })
+	if err != nil {
+		return nil, err
 	}
+	if data, ok := a.whole(); ok {
+		return data, nil
+	}
+	return nil, fmt.Errorf("kafka: topic %s has not what hashes to %s: %w", o.topic, hash, fs.ErrNotExist)
 }
 
 // assembly gathers the parts of one object.
